@@ -9,16 +9,27 @@ import keras
 from keras import ops
 
 from automm.config.inputs import ALL
-from automm.data.inputs.input_sources import LAST, PIXELS, SEQUENCE, TOKEN_MASK, WORDS, InputSource, source_of_input
+from automm.data.inputs.input_sources import (
+    LAST,
+    PIXELS,
+    PLACES,
+    SEQUENCE,
+    TOKEN_MASK,
+    WORDS,
+    InputSource,
+    source_of_input,
+)
 from automm.models.cnn.pixels import FROZEN
 from automm.models.fusion import OPERATORS
 from automm.models.fusion.similarity import similarity_sources
 from automm.models.heads import AnyPicture, pool_images, standardized, text_tower
 from automm.models.masks import StandIn
+from automm.models.readouts import POOLED
 from automm.models.token_attention import TokenAttention
 from automm.models.words import word_tower
 
 ATTENTION = "attention"  # a trained read-out of the text, from whole token states
+LAST_AND_TWO_THIRDS = "last_and_two_thirds"  # the read-outs of both places, concatenated
 
 
 def chosen_encoders(modality: str, values: Mapping[str, Any], encoders: Sequence[str]) -> tuple[str, ...]:
@@ -90,10 +101,13 @@ def _ending(place: int) -> str:
 def _text_of(
     read: Mapping[str, Any], text_mask: Any, values: Mapping[str, Any], encoder: str, ending: str
 ) -> tuple[Any, Any]:
-    source = replace(_text_readout(values), encoder=encoder)
-    features = read[source.name]
-    if not source.is_sequence:
-        return text_tower(features, text_mask, source), text_mask
+    sources = [replace(source, encoder=encoder) for source in _text_readouts(values)]
+    layers = [read[source.name] for source in sources]
+    if not sources[0].is_sequence:
+        layers = [text_tower(layer, text_mask, source) for layer, source in zip(layers, sources, strict=True)]
+    features = _concatenated(layers, f"text_layers{ending}")
+    if not sources[0].is_sequence:
+        return features, text_mask
     token_mask = read[InputSource("text", encoder, TOKEN_MASK).name]
     mask = Present(name=f"tokens_present{ending}")(token_mask, text_mask)
     if takes_sequences(values):
@@ -132,13 +146,13 @@ def image_part(
 def _image_of(
     read: Mapping[str, Any], image_mask: Any, values: Mapping[str, Any], text: Any, encoder: str, ending: str
 ) -> tuple[Any, Any]:
-    source = replace(_image_readout(values), encoder=encoder)
-    features = read[source.name]
-    if source.is_sequence:
-        return CellsOfAll(name=f"cells_of_all{ending}")(features, image_mask)
+    sources = [replace(source, encoder=encoder) for source in _image_readouts(values)]
+    stages = [read[source.name] for source in sources]
+    if sources[0].is_sequence:
+        return CellsOfAll(name=f"cells_of_all{ending}")(stages[0], image_mask)
     if not trains_pixels(values):
-        features = standardized(features, image_mask, source)
-    vector = pool_images(features, image_mask, values, text, ending)
+        stages = [standardized(stage, image_mask, source) for stage, source in zip(stages, sources, strict=True)]
+    vector = pool_images(_concatenated(stages, f"image_stages{ending}"), image_mask, values, text, ending)
     return vector, AnyPicture(name=f"image_present{ending}")(image_mask)
 
 
@@ -154,8 +168,8 @@ def needed_sources(
         encoders: the encoders of each modality that the point may choose from; without them, sources have none.
     """
     chosen = {modality: chosen_encoders(modality, values, encoders.get(modality, ())) for modality in ("text", "image")}
-    texts = [replace(_text_readout(values), encoder=encoder) for encoder in chosen["text"]]
-    images = [replace(_image_readout(values), encoder=encoder) for encoder in chosen["image"]]
+    texts = [replace(source, encoder=name) for name in chosen["text"] for source in _text_readouts(values)]
+    images = [replace(source, encoder=name) for name in chosen["image"] for source in _image_readouts(values)]
     if trains_pixels(values):
         images = [InputSource("image", "", PIXELS)]
     masks = [InputSource("text", text.encoder, TOKEN_MASK) for text in texts if text.is_sequence]
@@ -163,10 +177,21 @@ def needed_sources(
     return list(dict.fromkeys([*texts, *images, *masks, *similarity_sources(values), *words]))
 
 
-def _text_readout(values: Mapping[str, Any]) -> InputSource:
+def _text_readouts(values: Mapping[str, Any]) -> list[InputSource]:
     whole = takes_sequences(values)
     how = SEQUENCE["text"] if whole or values["text/readout"] == ATTENTION else values["text/readout"]
-    return InputSource("text", "", how, values["text/layer"])
+    return _at_places(InputSource("text", "", how), values["text/layer"])
+
+
+def _at_places(source: InputSource, chosen: str) -> list[InputSource]:
+    """Return a read-out at the chosen place or places; an encoder's own vector has one place only."""
+    if chosen != LAST_AND_TWO_THIRDS:
+        return [replace(source, place=chosen)]
+    return [source] if source.how == POOLED else [replace(source, place=place) for place in PLACES]
+
+
+def _concatenated(features: Sequence[Any], name: str) -> Any:
+    return features[0] if len(features) == 1 else keras.layers.Concatenate(name=name)(features)
 
 
 def image_how(values: Mapping[str, Any]) -> str:
@@ -174,9 +199,10 @@ def image_how(values: Mapping[str, Any]) -> str:
     return SEQUENCE["image"] if takes_sequences(values) else values["image/readout"]
 
 
-def _image_readout(values: Mapping[str, Any]) -> InputSource:
-    place = LAST if trains_pixels(values) else values["image/stage"]
-    return InputSource("image", "", image_how(values), place)
+def _image_readouts(values: Mapping[str, Any]) -> list[InputSource]:
+    return _at_places(
+        InputSource("image", "", image_how(values)), LAST if trains_pixels(values) else values["image/stage"]
+    )
 
 
 def trains_pixels(values: Mapping[str, Any]) -> bool:

@@ -14,12 +14,15 @@ from automm.models.average import average, members_of
 from automm.models.packing import unwrap
 from automm.tracking.run_folder import COMPLETED, Run
 
-# A trial reads its text by [CLS], and its pictures before the upper half of their encoder, which then has none.
+# A trial reads its text by [CLS] at both places, with a schedule that tier 2 does not have, and its pictures before the
+# upper half of their encoder, which then has none.
 READ = (
     "space.text.readout=cls",
-    "space.text.layer=last",
+    "space.text.layer=last_and_two_thirds",
     "space.image.readout=gem",
     "space.image.stage=two_thirds",
+    "space.training.schedule=cosine",
+    "space.training.weight_decay=3.0",
 )
 FOLDS = (*READ, "evaluation={folds: 2}", "baselines=[concatenation, logistic_both]", "budget.trials=1", "ensemble=true")
 TUNED = (*FOLDS, "tier2.finalists=2", "tier2.epochs=1")
@@ -189,7 +192,7 @@ def test_a_candidate_without_upper_layers_is_left_out_and_logged(caplog, monkeyp
         candidate("x", "last", "last"),
         candidate("b", "two_thirds", "last"),
         candidate("c", "two_thirds", "two_thirds"),
-        candidate("d", "last", "two_thirds"),
+        candidate("d", "last_and_two_thirds", "two_thirds"),
         candidate("e", "two_thirds", "two_thirds"),
     ]
     caplog.set_level("INFO", "automm")

@@ -16,6 +16,8 @@ pytestmark = pytest.mark.slow
 
 CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operating system say
 OPTIONS = {
+    "training.schedule": "cosine",
+    "training.weight_decay": 0.3,
     "training.mixup": 0.4,
     "training.auxiliary": 0.5,
     "training.modulation": 1.0,

@@ -19,11 +19,13 @@ from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
 from automm.search.training.modulation import coefficients, only_modality, owners_of, with_noise
-from automm.search.training.options import SUFFIX_ONLY, Options
+from automm.search.training.options import TIER_1_ONLY, Options
 from automm.search.training.parts import Parts
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 EACH = {
+    "schedule": "cosine",
+    "weight_decay": 10.0,
     "focal_gamma": 2.0,
     "label_smoothing": 0.1,
     "mixup": 0.4,
@@ -310,11 +312,34 @@ def test_all_options_at_once_train_in_a_graph_as_they_do_eagerly(source):
         assert left == pytest.approx(right, abs=1e-4)
 
 
+def test_a_cosine_schedule_trains_all_epochs_and_keeps_the_best(source):
+    """With patience 1, a constant rate ends at the first epoch that is not better."""
+    settings = {"epochs": 6, "patience": 1, "learning_rate": 1.0, "median_scores": (-1.0,) * 6}
+    constant = learn(still(), source, Options(), **settings)
+    assert (constant.stopped, len(constant.history)) in {("patience", n) for n in range(1, 6)} | {("behind", 1)}
+    model = still()
+    cosine = learn(model, source, Options(schedule="cosine"), **settings)
+    assert (cosine.stopped, len(cosine.history)) == ("epochs", 6)
+    losses = [entry["val_loss"] for entry in cosine.history]
+    assert cosine.best_epoch == 1 + int(np.argmin(losses))
+    np.testing.assert_allclose(model(tensors(source, VALIDATION)), cosine.probabilities, atol=1e-6)
+
+
+def test_weight_decay_shrinks_matrices_and_no_biases(source):
+    """One step of AdamW: value * (1 - rate * decay) - rate * update, and the update does not depend on the decay."""
+    plain, decayed = still(), still()
+    before = plain.get_weights()
+    for model, decay in ((plain, 0.0), (decayed, 2.0)):
+        learn(model, source, Options(weight_decay=decay), epochs=1, batch_size=len(TRAIN), learning_rate=0.1)
+    for start, left, right in zip(before, plain.get_weights(), decayed.get_weights(), strict=True):
+        np.testing.assert_allclose(left - right, 0.2 * start if start.ndim > 1 else 0.0 * start, atol=1e-6)
+
+
 def test_options_of_a_point():
     values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
     assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
-    assert set(SUFFIX_ONLY) < set(Options().values())
+    assert set(TIER_1_ONLY) < set(Options().values())
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,7 @@ def test_a_row_is_below_the_one_that_it_depends_on():
 def test_every_hyperparameter_exists_at_some_point():
     every = {name: [*row.choices, *row.on_request] for name, row in TABLE.items() if not row.column}
     every["image/readout"].remove("pooled")  # a trained CNN has none
+    every["image/stage"].remove("last_and_two_thirds")  # not with a fusion of sequences
     space = narrow(every, encoders={"text": ("a", "b"), "image": ("b", "c")})
     for name in space:
         assert all(values for _, values in conditions(space, name)), name
@@ -315,10 +316,10 @@ def test_other_readouts_and_whole_sequences_are_on_request_only():
     assert unrequested_choices(usual) == {
         "fusion/operator": list(SEQUENCE_FUSIONS),
         "text/readout": ["cls", "max", "cls_mean", "pooled", "attention"],
-        "text/layer": ["two_thirds"],
+        "text/layer": ["two_thirds", "last_and_two_thirds"],
         "image/source": ["convolution", "residual"],
         "image/readout": ["max", "gem", "pooled"],
-        "image/stage": ["two_thirds"],
+        "image/stage": ["two_thirds", "last_and_two_thirds"],
     }
     (problem,) = problems_of({"fusion.operator": "cross-attention"})
     assert "Did you mean 'cross_attention'?" in problem
@@ -330,6 +331,15 @@ def test_other_readouts_and_whole_sequences_are_on_request_only():
     }
     narrowed = readouts(narrow({"fusion.operator": "bottleneck", "text.layer": "last", "image.stage": "two_thirds"}))
     assert [name for name in narrowed if name in READOUTS] == ["image_cells_two_thirds", "text_states_last"]
+
+
+def test_read_outs_of_both_places():
+    both = narrow({"text.layer": "last_and_two_thirds", "image.stage": "last_and_two_thirds"})
+    assert readouts(both) == ["image", "image_average_two_thirds", "text", "text_mean_two_thirds"]
+    pooled = narrow({"text.readout": "pooled", "text.layer": "last_and_two_thirds"})
+    assert readouts(pooled) == ["image", "text_pooled_last"]  # an encoder's own vector is of one place
+    (problem,) = problems_of({"fusion.operator": ["sum", "bottleneck"], "image.stage": "last_and_two_thirds"})
+    assert "space.image.stage: 'last_and_two_thirds' concatenates vectors" in problem
 
 
 def test_vector_hyperparameters_exist_only_for_operators_of_vectors():

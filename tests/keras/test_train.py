@@ -304,6 +304,9 @@ class TestRates:
         )
         self.train(self.model(), replace(PLAN, epochs=2, warm_up=0.5))
         np.testing.assert_allclose(factors, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0], atol=1e-6)
+        factors.clear()
+        self.train(self.model(), replace(PLAN, epochs=2, options=Options(schedule="cosine")))
+        np.testing.assert_allclose(factors, 0.5 + 0.5 * np.cos(np.pi * np.arange(1, 7) / 6), atol=1e-6)
 
 
 class TestFolds:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from automm.data.inputs.input_sources import TWO_THIRDS
 from automm.errors import ConfigError
 from automm.models.average import members_of
 from automm.models.cnn.pixels import FROZEN
@@ -12,7 +13,7 @@ from automm.search.candidates.fine_tuned import FineTuned
 from automm.search.cost.time_budget import has_time_to_fine_tune
 from automm.search.finalists.pilots import entry, run_pilot, train_if_it_won
 from automm.search.session import Search
-from automm.search.training.options import SUFFIX_ONLY
+from automm.search.training.options import TIER_1_ONLY
 from automm.tracking.run_folder import KILLED, Candidate
 
 KIND = "fine-tuned"
@@ -76,13 +77,13 @@ def _can_be_cut(search: Search, name: str) -> bool:
 
 def _reads_upper_parts(point: Mapping[str, Any]) -> bool:
     frozen = point.get("image/source", FROZEN) == FROZEN
-    return point.get("text/layer", "last") == "last" or (frozen and point.get("image/stage", "last") == "last")
+    return point.get("text/layer") != TWO_THIRDS or (frozen and point.get("image/stage") != TWO_THIRDS)
 
 
 def _estimator(search: Search, candidate: Candidate, deadline: float | None) -> FineTuned:
     settings = search.setup.experiment.tier2
     point = {
-        **{key: value for key, value in candidate.point.items() if key not in SUFFIX_ONLY},
+        **{key: value for key, value in candidate.point.items() if key not in TIER_1_ONLY},
         "training/learning_rate": settings.learning_rate,
         "training/encoder_rate": settings.encoder_rate,
     }

@@ -23,9 +23,10 @@ from automm.models.fusion.similarity import NONE as NO_SIMILARITY
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
 from automm.models.readouts import IMAGE_READOUTS, POOLED, READOUTS, TEXT_READOUTS
-from automm.models.towers import ATTENTION, needed_sources
+from automm.models.towers import ATTENTION, LAST_AND_TWO_THIRDS, needed_sources
 from automm.search.training.losses import CLASS_WEIGHTS
 from automm.search.training.pixels import BACKBONES
+from automm.search.training.schedule import SCHEDULES
 from automm.tracking.run_folder import point_of
 
 
@@ -79,7 +80,7 @@ TABLE: dict[str, Hyperparameter] = {
     "fusion/operator": Hyperparameter(tuple(FUSIONS), on_request=tuple(SEQUENCE_FUSIONS)),
     "text/encoder": Hyperparameter((ALL,), encoders="text"),
     "text/readout": Hyperparameter(FIRST_TEXT, on_request=(*OTHER_TEXT, ATTENTION), only=READS_VECTORS),
-    "text/layer": Hyperparameter(PLACES[:1], on_request=PLACES[1:]),
+    "text/layer": Hyperparameter(PLACES[:1], on_request=(*PLACES[1:], LAST_AND_TWO_THIRDS)),
     "words/width": Hyperparameter((0, 16), bounds=(0, 256), only=READS_VECTORS, optional=True),
     "image/source": Hyperparameter((FROZEN,), on_request=tuple(BACKBONES)),
     "image/encoder": Hyperparameter((ALL,), encoders="image", only=IS_FROZEN),
@@ -89,7 +90,7 @@ TABLE: dict[str, Hyperparameter] = {
     "image/kernel": Hyperparameter((3, 5), bounds=(2, 9), only=("image/source", lambda name: name == "convolution")),
     "image/augmentation": Hyperparameter(NO_AUGMENTATION, on_request=SOME_AUGMENTATION, only=IS_TRAINED),
     "image/readout": Hyperparameter(FIRST_IMAGE, on_request=OTHER_IMAGE, only=READS_VECTORS),
-    "image/stage": Hyperparameter(PLACES[:1], on_request=PLACES[1:], only=IS_FROZEN),
+    "image/stage": Hyperparameter(PLACES[:1], on_request=(*PLACES[1:], LAST_AND_TWO_THIRDS), only=IS_FROZEN),
     "image/pooling": Hyperparameter(tuple(POOLINGS), only=READS_VECTORS),
     "image/heads": Hyperparameter((1, 4), only=("image/pooling", has_hyperparameter(POOLINGS, "heads"))),
     "metadata/width": Hyperparameter((16, 64), bounds=(1, 4096), column="metadata"),
@@ -104,6 +105,8 @@ TABLE: dict[str, Hyperparameter] = {
     "label/width": Hyperparameter((64, 128, 256), bounds=(1, 4096), only=("label/layers", bool)),
     "label/dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.95)),
     "training/learning_rate": Hyperparameter((3e-4, 1e-3, 3e-3), bounds=(1e-7, 1.0)),
+    "training/schedule": Hyperparameter(tuple(SCHEDULES), optional=True),
+    "training/weight_decay": Hyperparameter((0.0, 0.3, 3.0), bounds=(0.0, 100.0), optional=True),
     "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), of_task=True, optional=True),
     "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), of_task=True, optional=True),

@@ -10,7 +10,8 @@ from automm.config.inputs import ALL
 from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
 from automm.models.readouts import POOLED
-from automm.search.space.table import IS_TRAINED, TABLE, Hyperparameter, Space, conditions
+from automm.models.towers import LAST_AND_TWO_THIRDS
+from automm.search.space.table import IS_TRAINED, READS_VECTORS, TABLE, Hyperparameter, Space, conditions
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
 
@@ -106,6 +107,9 @@ def narrow(
     if POOLED in space["image/readout"] and any(map(IS_TRAINED[1], space["image/source"])):
         text = f"{POOLED!r} is of pre-trained encoders, and a CNN that is trained on the pictures has no such read-out"
         problems.append(Problem(SPACE, "space.image.readout", text, "Set image.source: [frozen] with it"))
+    if LAST_AND_TWO_THIRDS in space["image/stage"] and not all(map(READS_VECTORS[1], space["fusion/operator"])):
+        text = f"{LAST_AND_TWO_THIRDS!r} concatenates vectors, and a fusion of sequences reads the cells of one place"
+        problems.append(Problem(SPACE, "space.image.stage", text, "Use last or two_thirds with it"))
     if problems:
         raise ConfigError(problems)
     return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}

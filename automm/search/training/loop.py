@@ -3,8 +3,8 @@
 A candidate is evaluated on folds: one (train, validation) pair of the manifest's splits, or several for
 cross-validation. It has one model per fold. All are trained in parallel, one epoch at a time, and evaluated together on
 the rows that each was not trained on. The best epoch is thus chosen on all rows, not separately for each fold, which
-would be optimistic. The weights of the best epoch are kept. Training stops after `patience` epochs without improvement
-or at the deadline. If the loss is NaN or infinite, the candidate fails.
+would be optimistic. The weights of the best epoch are kept. Training stops after `patience` epochs without improvement,
+unless the learning rate has a schedule, or at the deadline. If the loss is NaN or infinite, the candidate fails.
 """
 
 import math
@@ -24,6 +24,7 @@ from automm.search.interrupt import raise_if_interrupted
 from automm.search.training.batches import Batches, Convert, Feed, Rows
 from automm.search.training.losses import LOSSES
 from automm.search.training.options import Plan
+from automm.search.training.schedule import SCHEDULES
 from automm.search.training.step import steps_function
 from automm.tasks.base import Task
 
@@ -166,6 +167,8 @@ def _prepare_targets(
 
 def _stop_reason(plan: Plan, epoch: int, best_epoch: int, best_score: float, deadline: float | None) -> str:
     """Return why training stops after an epoch, as in `Trained`; '' if it continues."""
+    if SCHEDULES[plan.options.schedule] is not None:
+        return "time" if _is_past(deadline) else ""
     waited = epoch + 1 - best_epoch
     behind = epoch < len(plan.median_scores) and better(
         plan.median_scores[epoch], best_score, plan.task.objectives[plan.objective]

@@ -6,8 +6,9 @@ from typing import Any
 
 from automm.tasks.base import Task
 
-# Options that need the parts of a suffix. A model of tier 2 contains its suffix and is trained without them.
-SUFFIX_ONLY = ("training/mixup", "training/auxiliary", "training/modulation")
+# Options that models of tier 2 are trained without: those that need the parts of a suffix, which such a model contains,
+# and the schedule, in place of which rates rise first.
+TIER_1_ONLY = ("training/schedule", "training/mixup", "training/auxiliary", "training/modulation")
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Options:
     """The hyperparameters `training/...` of the same names; 0, the default, turns an option off.
 
     Attributes:
+        schedule: a key of `schedule.SCHEDULES`. With another than "constant" the epochs are fixed: patience does not
+            end the training.
+        weight_decay: decoupled weight decay of matrices: each step multiplies them by 1 - learning rate * weight decay
+            (Loshchilov and Hutter 2019, arXiv 1711.05101). A head has about a thousand steps, so that 1 at a rate of
+            1e-3 divides weights without a gradient by e.
         class_weights: a key of `losses.CLASS_WEIGHTS`.
         focal_gamma: gamma of the focal loss: the loss is multiplied by (1 - p) ** gamma, so that rows with confident
             correct answers count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
@@ -26,6 +32,8 @@ class Options:
         modality_dropout: the rate at which modalities are masked in training rows (`data/inputs/modalities`).
     """
 
+    schedule: str = "constant"
+    weight_decay: float = 0.0
     class_weights: str = "square_root"
     focal_gamma: float = 0.0
     label_smoothing: float = 0.0
@@ -61,7 +69,6 @@ class Plan:
     learning_rate: float
     seed: int
     options: Options = Options()
-    weight_decay: float = 1e-3
     encoder_rate: float = 0.0  # the learning rate of the encoders' trained layers
-    warm_up: float = 0.0  # share of steps in which rates rise from 0, before they fall to 0 at the end. 0: constant
+    warm_up: float = 0.0  # share of steps in which rates rise from 0, before they fall to 0 at the end. 0: the schedule
     median_scores: tuple[float, ...] = ()  # by epoch: patience is halved while the best score is worse (`stopping`)

@@ -8,6 +8,7 @@ from automm.models.keras_internals import layers_within
 from automm.search.training.criterion import Criterion
 from automm.search.training.modulation import with_noise
 from automm.search.training.options import Plan
+from automm.search.training.schedule import rate_factor
 
 
 def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Callable[[list[Any], list[Any]], float]:
@@ -22,14 +23,8 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
     criteria = [Criterion(model, plan) for model in models]
     variables = [variable for criterion in criteria for variable in criterion.variables]
-    optimizer = AdamW(variables, _rates(models, variables, plan), plan.weight_decay)
+    optimizer = AdamW(variables, _rates(models, variables, plan), plan.options.weight_decay)
     steps_done = tf.Variable(0.0)
-
-    def factor(done: Any) -> Any:
-        """Return the factor of all learning rates: a linear rise, then a linear fall to 0."""
-        if not plan.warm_up:
-            return 1.0
-        return tf.minimum(done / plan.warm_up, tf.maximum(0.0, (1.0 - done) / (1.0 - plan.warm_up)))
 
     def update(inputs: list[Any], parts: list[Any]) -> Any:
         with tf.GradientTape() as tape:
@@ -39,7 +34,7 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
             total = tf.add_n(losses)
         gradients = tape.gradient(total, variables)
         step = steps_done.assign_add(1.0)
-        factors = [factor(step / total_steps)] * len(variables)
+        factors = [rate_factor(step / total_steps, plan)] * len(variables)
         if plan.options.modulation:
             by_model = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
             shares = [share for model_shares in by_model for share in model_shares]
