@@ -6,7 +6,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
-from automm.data.inputs.input_sources import InputSource, source_of_input
+from automm.data.inputs.input_sources import InputSource, raw_names, source_of_input
 from automm.models.baselines import fused
 from automm.models.heads import Shapes
 from automm.models.readouts import READOUTS, of_modality
@@ -23,6 +23,7 @@ from automm.search.autokeras.encoder_blocks import ImageBlock, TextBlock
 from automm.search.autokeras.tuner import SearchGraph, graph_of_blocks
 from automm.search.space.table import TABLE, declare, points
 from automm.search.space.validation import narrow
+from automm.search.training.pixels import pixel_encoder
 
 pytestmark = pytest.mark.usefixtures("eager")
 
@@ -104,13 +105,16 @@ def answers(model, inputs):
     return np.asarray(model([array(tensor.name) for tensor in inputs], training=False))
 
 
+COLUMNS = ("metadata", "history")
+CNN = {"image.source": "residual", "image.size": 8, "image.filters": 2, "image.depth": 1}
+HISTORY = {"history.encoder": "gru", "history.width": 16}
 SPACES = {
-    "vectors": ({"image.pooling": ["text_attention", "first"], "fusion.operator": ["late", "film"]}, "a", "b", ()),
-    "columns": ({"fusion.operator": ["sum", "late"], "history.encoder": "gru"}, "a", "b", ("metadata", "history")),
+    "vectors": ({"image.pooling": ["text_attention", "first"], "fusion.operator": "low_rank_bilinear"}, "a", "b", ()),
+    "columns": ({"fusion.operator": ["sum", "late"], "metadata.width": 16} | HISTORY, "a", "b", COLUMNS),
     "words": ({"words.width": [0, 4], "fusion.operator": "concatenation"}, "a", "b", ()),
-    "sequences": ({"fusion.operator": ["cross_attention", "bottleneck"]}, "a", "b", ("history",)),
-    "similarity": ({"fusion.similarity": ["none", "both"], "fusion.operator": ["late", "sum"]}, "a both", "both b", ()),
-    "cnn": ({"image.source": ["residual"], "image.size": 8, "image.filters": 2, "image.depth": 1}, "a", "b", ()),
+    "sequences": ({"fusion.operator": ["cross_attention", "bottleneck"]} | HISTORY, "a", "b", ("history",)),
+    "similarity": ({"fusion.similarity": ["none", "both"], "fusion.operator": "late"}, "a both", "both b", ()),
+    "cnn": (CNN | {"fusion.operator": "sum"}, "a", "b", ()),
 }
 FEW = {"fusion.width": 8, "fusion.rank": 2, "label.layers": 1, "label.width": 4, "label.dropout": 0.5}
 FEW |= {"training.learning_rate": 1e-3, "image.pooling": "mean", "text.encoder": "all", "image.encoder": ["all"]}
@@ -147,24 +151,17 @@ def test_the_blocks_of_a_search_build_the_hand_built_model_of_every_point(name):
         keras.utils.set_random_seed(number)
         model = graph.build(hp)
         assert [entry.name for entry in hp.space] == declared, "a block has declared a hyperparameter again"
-        expected = hand_built(shapes, point)
+        expected = fused(shapes, point, pixel_encoder(point))
         for layer in expected.layers:
             if layer.weights:
                 layer.set_weights(model.get_layer(layer.name).get_weights())
         given = {tensor.name: array(tensor.name) for tensor in model.inputs}
-        for place, one in enumerate(encoders["text"]):
-            ending = f"_{place + 1}" if place else ""
-            given |= FakeEncoder("text", one).named(given[f"token_ids{ending}"], given[f"padding_mask{ending}"])
-        for one in encoders["image"]:
-            given |= FakeEncoder("image", one).named(given["images"])
+        for modality, names in encoders.items():
+            for place, one in enumerate(names):
+                raw = [given[name] for name in raw_names(modality, place)]
+                given |= {key: np.asarray(values) for key, values in FakeEncoder(modality, one).named(*raw).items()}
         wanted = expected({tensor.name: given[tensor.name] for tensor in expected.inputs}, training=False)
         np.testing.assert_allclose(answers(model, model.inputs), wanted, atol=1e-6)
-
-
-def hand_built(shapes, point):
-    from automm.search.training.pixels import pixel_encoder
-
-    return fused(shapes, point, pixel_encoder({**point, "image/source": point["image/source"]}))
 
 
 def test_every_hyperparameter_of_a_part_is_an_argument_of_its_block():
@@ -263,6 +260,14 @@ def test_several_read_outs_encoders_and_a_similarity_are_choices():
     assert model.get_layer("text_side_by_side").output.shape == (None, 256)
 
 
+def test_a_head_takes_what_a_single_block_gives():
+    nodes = [ArrayInput(name=name) for name in (TEXT, "text_mask")]
+    graph = with_shapes(ak.graph.Graph(inputs=nodes, outputs=LabelHead()(TextBlock()(nodes))))
+    model, hp = build(graph)
+    assert [entry.name for entry in hp.space if entry.name.startswith("text/")] == []
+    assert answers(model, model.inputs).shape == (REVIEWS, 3)
+
+
 def test_a_cnn_is_trained_on_pictures_without_an_encoder():
     nodes = [ArrayInput(name=name) for name in (TEXT, "text_mask", "images", "image_mask")]
     text = TextBlock()(nodes[:2])
@@ -300,7 +305,7 @@ def test_sequences_are_fused_by_operators_that_take_them():
         (lambda: build(graph_of_readouts(text={"words_width": 4})), r"no input 'text_word_ids'"),
         (lambda: build(graph_of_readouts(operator="bottleneck")), r"takes sequences. .* with sequences=True"),
         (lambda: without_mask(), r"TextBlock has no mask. Put ArrayInput\(name='text_mask'\)"),
-        (lambda: half_of_the_nodes(), r"Pass all that the blocks give: \[text, image\]"),
+        (lambda: parts_before_masks(), r"Pass all that the blocks give: \[text, image\]"),
         (lambda: of_integers(), r"targets have one dimension. .*to_categorical"),
     ],
 )
@@ -314,10 +319,11 @@ def without_mask():
     build(with_shapes(ak.graph.Graph(inputs=[node], outputs=LabelHead()(FusionBlock()(TextBlock()(node))))))
 
 
-def half_of_the_nodes():
+def parts_before_masks():
     nodes = [ArrayInput(name=name) for name in (TEXT, "text_mask", IMAGE, "image_mask")]
-    halves = [TextBlock()(nodes[:2])[0], ImageBlock()(nodes[2:])[0]]
-    build(with_shapes(ak.graph.Graph(inputs=nodes, outputs=LabelHead()(FusionBlock()(halves)))))
+    text, image = TextBlock()(nodes[:2]), ImageBlock()(nodes[2:])
+    parts = [text[0], image[0], text[1], image[1]]
+    build(with_shapes(ak.graph.Graph(inputs=nodes, outputs=LabelHead()(FusionBlock()(parts)))))
 
 
 def of_integers():
