@@ -297,7 +297,7 @@ def test_sequences_are_fused_by_operators_that_take_them():
     [
         (
             lambda: ImageBlock(pooling="median"),
-            r"ImageBlock, argument 'pooling': 'median' is not a choice. Legal: first",
+            r"ImageBlock, argument 'pooling': 'median' is not a choice. Did you mean 'mean'",
         ),
         (lambda: LabelHead(width=[64, 0]), r"argument 'width': 0 is not a whole number from 1 to 4096"),
         (lambda: build(graph_of_readouts(text={"readout": "cls"})), r"Add ArrayInput\(name='text@a:cls'\)"),
