@@ -136,6 +136,7 @@ def autokeras_alone(folder: Path, task: Any) -> float:
     import keras
 
     from automm.models.whole import EncoderLayers
+    from automm.search.autokeras.keras_tuner_internals import WithoutTensorBoard
     from automm.search.autokeras.tuner import SearchGraph, SearchModel, graph_of_blocks
     from automm.search.space.validation import full_space
 
@@ -150,9 +151,8 @@ def autokeras_alone(folder: Path, task: Any) -> float:
             graph.space = space
             return graph
 
-    class Tuner(ak.tuners.RandomSearch):
-        def _configure_tensorboard_dir(self, *arguments: Any) -> None:
-            """KerasTuner imports tensorboard here, which TensorFlow 2.21 does not install."""
+    class Tuner(WithoutTensorBoard, ak.tuners.RandomSearch):
+        pass
 
     layers = EncoderLayers.of(task.sources, task.arrays.sizes)
     for encoder in layers.encoders:

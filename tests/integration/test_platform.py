@@ -49,7 +49,7 @@ def known_oracle(scores, *, objective="val_loss", direction="min", **options):
 
 
 def test_classification_head_hands_numpy_integers_to_dense():
-    """LabelHead and SearchGraph.set_io_shapes: Keras 3.13 and later reject numpy integers."""
+    """LabelHead and ArrayInput: Keras 3.13 and later reject numpy integers."""
     with pytest.raises((ValueError, TypeError), match=r"units|int"):
         keras.layers.Dense(np.int64(3))
     from autokeras.utils import data_utils
@@ -58,13 +58,21 @@ def test_classification_head_hands_numpy_integers_to_dense():
 
 
 def test_every_trial_needs_tensorboard():
-    """HarnessTuner.run_trial does not go through KerasTuner's own, which imports what TensorFlow does not install."""
+    """HarnessTuner.run_trial does not go through KerasTuner's own, which imports what TensorFlow does not install.
+
+    keras_tuner_internals.WithoutTensorBoard does not import it.
+    """
     from keras_tuner.src.engine import tuner
 
     if importlib.util.find_spec("tensorboard") is not None:
         pytest.skip("something else has installed tensorboard here")
     with pytest.raises(ModuleNotFoundError, match="tensorboard"):
         tuner.Tuner._configure_tensorboard_dir(None, [], None)
+
+    class Without(keras_tuner_internals.WithoutTensorBoard, tuner.Tuner):
+        pass
+
+    Without._configure_tensorboard_dir(None, [], None)
 
 
 def test_the_best_trials_are_padded_with_failed_ones():
@@ -576,6 +584,6 @@ def test_private_names_of_the_libraries_are_overridden_in_the_files_that_list_th
         if name.startswith("_") and not name.startswith("__") and name != "_abc_impl"
     }
     assert {name for module, name in overridden if module in listed} == {
-        "_build_graph", "_compile_keras_model", "_compute_values_hash"
+        "_build_graph", "_compile_keras_model", "_compute_values_hash", "_configure_tensorboard_dir"
     }  # fmt: skip
     assert {module for module, _ in overridden} <= listed, overridden

@@ -1,11 +1,13 @@
 """AutoKeras blocks that build the layers of `models/`: text, image, metadata, history, fusion, label; and input nodes.
 
-A block builds the layers for the values of a trial. Hyperparameters are declared only in `space/table.declare`. Every
-block gets an explicit name, because AutoKeras numbers its default names per process.
+They can be connected in an `ak.AutoModel` as in AutoKeras: an argument that is None is tuned (`tuned.Tuned`). The names
+of input nodes say what they are: read-outs of encoders, raw arrays and masks (`data/inputs/input_sources`). Each block
+that makes a part gives two nodes, the part and its mask, and a fusion takes the nodes of several blocks. A model has
+one block of each kind: blocks have fixed names, because AutoKeras numbers its default names per process.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import autokeras as ak
 import keras
@@ -13,12 +15,14 @@ from autokeras import adapters, analysers
 from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
-from automm.data.inputs.input_sources import RAW, WORDS
-from automm.models.fusion.similarity import compared_of, similarity_part, similarity_sources
+from automm.data.inputs.input_sources import source_of_input
+from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
+from automm.models.fusion.similarity import similarity_part, similarity_sources
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
-from automm.models.towers import chosen_encoders, image_part, text_part
 from automm.search.autokeras.internals import set_outputs
-from automm.search.training.pixels import pixel_encoder
+from automm.search.autokeras.tuned import Tuned
+
+LOSSES = {"softmax": "categorical_crossentropy", "number": "mean_squared_error"}  # by a name of HEADS
 
 
 @keras.saving.register_keras_serializable(package="automm")
@@ -29,134 +33,173 @@ class ArrayInput(ak.Input):
     """
 
     def build_node(self, hp: Any) -> Any:
-        return keras.Input(shape=self.shape, dtype=self.dtype, name=self.name)
+        shape = tuple(map(int, self.shape))  # Keras 3.13 and later reject numpy integers in a shape
+        return keras.Input(shape=shape, dtype=self.dtype, name=self.name)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         return inputs
 
 
-class EncoderBlock(block_module.Block):
-    """A block with encoders in it; it gives a vector or a sequence, its mask, and what a similarity compares.
-
-    AutoKeras' graph is the same for all points: at a point without a similarity the last output is any tensor.
+@keras.saving.register_keras_serializable(package="automm")
+class MetadataBlock(Tuned, block_module.Block):
+    """Turns `metadata`, (n, columns) float32, and `metadata_mask`, (n,), into a vector (n, width) and the mask.
 
     Args:
-        encoders: the encoders of the modality (`models/whole.LazyEncoder`), first encoder first; a model that reads one
-            builds it.
+        width: `metadata.width` of the search space.
     """
 
-    def __init__(self, encoders: Sequence[Any] = (), **kwargs: Any):
-        super().__init__(**kwargs)
-        self.encoders = encoders
-        set_outputs(self, 3)
+    rows: ClassVar[Mapping[str, str]] = {"width": "metadata/width"}
 
-    @property
-    def names(self) -> list[str]:
-        return [encoder.name for encoder in self.encoders]
-
-    def read(self, modality: str, chosen: Sequence[str], arrays: Sequence[Any]) -> dict[str, Any]:
-        """Return the read-outs of some encoders, by name.
-
-        Args:
-            arrays: what the encoders read: token ids and their mask, or pictures, for each encoder in turn.
-        """
-        count = len(RAW[modality])
-        found: dict[str, Any] = {}
-        for place, encoder in enumerate(self.encoders):
-            if encoder.name in chosen:
-                found |= encoder.whole().named(*arrays[count * place : count * (place + 1)])
-        return found
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class TextBlock(EncoderBlock):
-    """Turns token ids and their masks, the words if some points read them, and the text's mask, into the outputs of
-    `EncoderBlock`: the encoders and their read-outs."""
-
-    def build(self, hp: Any, inputs: Any = None) -> Any:
-        *arrays, mask = inputs
-        compared = compared_of("text", hp.values)
-        chosen = [*chosen_encoders("text", hp.values, self.names), *(source.encoder for source in compared)]
-        read = self.read("text", chosen, arrays)
-        read |= dict(zip(WORDS, arrays[len(RAW["text"]) * len(self.names) :], strict=False))  # none if no trial reads
-        return (*text_part(read, mask, hp.values, self.names), *(read[source.name] for source in compared), mask)[:3]
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class ImageBlock(EncoderBlock):
-    """Turns several pictures, their mask and the text's vector into the outputs of `EncoderBlock`: the encoders or a
-    CNN that the trial trains, their read-outs, and a pooling over the pictures.
-    """
-
-    def build(self, hp: Any, inputs: Any = None) -> Any:
-        *images, mask, text = inputs
-        compared, trained = compared_of("image", hp.values), pixel_encoder(hp.values)
-        chosen = [] if trained else chosen_encoders("image", hp.values, self.names)
-        read = self.read("image", [*chosen, *(source.encoder for source in compared)], images)
-        seen = trained.named(images[0]) if trained else read
-        part = image_part(seen, mask, hp.values, text, self.names)
-        return (*part, *(read[source.name] for source in compared), mask)[:3]
-
-
-@keras.saving.register_keras_serializable(package="automm")
-class MetadataBlock(block_module.Block):
-    """Turns metadata and their mask into one vector."""
+    def __init__(self, width: Any = None, *, name: str = "metadata", **kwargs: Any):
+        super().__init__({"width": width}, name=name, **kwargs)
+        set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         metadata, mask = inputs
-        return metadata_tower(metadata, mask, hp.values)
+        return metadata_tower(metadata, mask, self.point(hp, {})), mask
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class HistoryBlock(block_module.Block):
-    """Turns a history and its mask into one vector."""
+class HistoryBlock(Tuned, block_module.Block):
+    """Turns `history` and `history_mask`, (n, steps) float32, into a vector (n, size) and (n,), 1.0 where any step is
+    real.
+
+    Args:
+        encoder, width: `history.encoder` and `history.width` of the search space.
+    """
+
+    rows: ClassVar[Mapping[str, str]] = {"encoder": "history/encoder", "width": "history/width"}
+
+    def __init__(self, encoder: Any = None, width: Any = None, *, name: str = "history", **kwargs: Any):
+        super().__init__({"encoder": encoder, "width": width}, name=name, **kwargs)
+        set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
         history, mask = inputs
-        return history_tower(history, mask, hp.values)
+        return history_tower(history, mask, self.point(hp, {})), AnyPicture(name="history_present")(mask)
 
 
 COLUMN_BLOCKS: dict[str, Any] = {"metadata": MetadataBlock, "history": HistoryBlock}
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class FusionBlock(block_module.Block):
-    """Turns a vector or a sequence of each modality, each followed by its mask, into one vector.
+class SimilarityBlock(Tuned, block_module.Block):
+    """Compares texts with pictures: gives (n, max_images + 2) and (n,), 1.0 where a review has both.
 
-    The last four inputs are what a similarity compares, and the masks of texts and pictures. The second output is the
-    mask of the similarity, or at a point without one any tensor.
+    Its inputs are the read-outs `pooled` of an encoder of both, (n, features) and (n, max_images, features) float32,
+    `text_mask` and `image_mask`. In a search it gives any tensors at a point without a similarity.
     """
 
-    def __init__(self, **kwargs: Any):
-        super().__init__(**kwargs)
+    def __init__(self, *, name: str = "similarity", **kwargs: Any):
+        super().__init__({}, name=name, **kwargs)
         set_outputs(self, 2)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        *parts, text, images, text_mask, image_mask = inputs
-        if similarity_sources(hp.values):
-            parts += similarity_part(text, images, text_mask, image_mask, hp.values)
-        return fuse(parts[::2], hp.values, parts[1::2]), parts[-1]
+        text, images, text_mask, image_mask = inputs
+        encoder = () if self.declared else (source_of_input(text.name).encoder,)
+        values = self.point(hp, {"fusion/similarity": encoder})
+        if not similarity_sources(values):
+            return text_mask, text_mask
+        return similarity_part(text, images, text_mask, image_mask, values)
 
 
 @keras.saving.register_keras_serializable(package="automm")
-class LabelHead(head_module.Head):
-    """Dense layers and the head of the task, for a vector, the masks of all modalities, and that of the similarity.
+class FusionBlock(Tuned, block_module.Block):
+    """Turns the parts of several blocks, each followed by its mask, into a vector (n, size), or (n, parts, size) of a
+    late fusion, and a mask (n,) of each part.
 
-    AutoKeras' own head passes numpy integers to Dense, which Keras 3.13 and later reject. For two classes it uses a
-    sigmoid, for which macro-F1 would need different code.
+    If the first part is a sequence, the fusion is one that takes sequences. In a search the last part is a similarity,
+    and is left out at a point without one.
+
+    Args:
+        operator, width, rank: `fusion.operator`, `fusion.width` and `fusion.rank` of the search space.
     """
 
-    def __init__(self, head: str = "softmax", **kwargs: Any):
-        kwargs.setdefault("loss", "categorical_crossentropy")  # AutoKeras requires one; automm trains with its own loss
-        super().__init__(**kwargs)
-        self.head = head
+    rows: ClassVar[Mapping[str, str]] = {
+        "operator": "fusion/operator",
+        "width": "fusion/width",
+        "rank": "fusion/rank",
+    }
+
+    def __init__(
+        self, operator: Any = None, width: Any = None, rank: Any = None, *, name: str = "fusion", **kwargs: Any
+    ):
+        super().__init__({"operator": operator, "width": width, "rank": rank}, name=name, **kwargs)
+
+    def __call__(self, inputs: Any) -> Any:
+        nodes = keras.tree.flatten(inputs)
+        set_outputs(self, 1 + len(nodes) // 2)
+        return super().__call__(nodes)
 
     def build(self, hp: Any, inputs: Any = None) -> Any:
-        vector, *given, similarity = inputs
-        given += [similarity] if similarity_sources(hp.values) else []
-        # Masks of pictures and of history steps become one number: whether any of them is real.
-        masks = [AnyPicture(name=f"any_{m.name}")(m) if len(m.shape) == 2 else m for m in given]
-        return answer(vector, masks, hp.values, int(self.shape[-1]), self.head)
+        parts, masks = inputs[::2], inputs[1::2]
+        sequences = len(parts[0].shape) == 3
+        values = self.point(hp, {"fusion/operator": tuple(SEQUENCE_FUSIONS if sequences else FUSIONS)})
+        if _lacks_similarity(self, values):
+            parts, masks = parts[:-1], masks[:-1]
+        if [len(mask.shape) + 1 for mask in masks] != [len(part.shape) for part in parts]:
+            raise ValueError("FusionBlock takes parts with their masks. Pass all that the blocks give: [text, image]")
+        operator = values["fusion/operator"]
+        if OPERATORS[operator].of_sequences != sequences:
+            raise ValueError(
+                f"FusionBlock(operator={operator!r}) takes {'vectors' if sequences else 'sequences'}. "
+                f"Build TextBlock and ImageBlock with sequences={not sequences}"
+            )
+        present = [
+            AnyPicture(name=f"present_{place}")(mask) if len(mask.shape) == 2 else mask
+            for place, mask in enumerate(masks, 1)
+        ]
+        return fuse(parts, values, masks), *present, inputs[-1]
+
+
+def _lacks_similarity(block: Tuned, values: Mapping[str, Any]) -> bool:
+    """Return whether the last input is that of a similarity which does not exist at a point of a search."""
+    return block.declared and not similarity_sources(values)
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class LabelHead(Tuned, head_module.Head):
+    """Dense layers and the head of the task, for what a FusionBlock or a single other block gives: (n, outputs) float32.
+
+    Targets are (n, outputs): one-hot labels, or a column of numbers. AutoKeras' own head passes numpy integers to
+    Dense, which Keras 3.13 and later reject. For two classes it uses a sigmoid, for which macro-F1 would need different
+    code.
+
+    Args:
+        head: a key of HEADS in `models/heads`: 'softmax' or 'number'.
+        layers, width, dropout: `label.layers`, `label.width` and `label.dropout` of the search space.
+        name: of the block. The model's last layer is 'label', by which AutoKeras finds the loss.
+    """
+
+    rows: ClassVar[Mapping[str, str]] = {"layers": "label/layers", "width": "label/width", "dropout": "label/dropout"}
+
+    def __init__(
+        self,
+        head: str = "softmax",
+        *,
+        layers: Any = None,
+        width: Any = None,
+        dropout: Any = None,
+        name: str = "label",
+        **kwargs: Any,
+    ):
+        kwargs.setdefault("loss", LOSSES[head])  # a search trains with its own loss
+        super().__init__({"layers": layers, "width": width, "dropout": dropout}, name=name, **kwargs)
+        self.head = head
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "head": self.head}
+
+    def build(self, hp: Any, inputs: Any = None) -> Any:
+        vector, *masks = inputs
+        values = self.point(hp, {})
+        if _lacks_similarity(self, values):
+            masks = masks[:-1]
+        if not self.shape:
+            raise ValueError(
+                "LabelHead: targets have one dimension. Pass (n, outputs): keras.utils.to_categorical(labels)"
+            )
+        return answer(vector, masks, values, int(self.shape[-1]), self.head)
 
     def get_adapter(self) -> Any:
         return adapters.InputAdapter()

@@ -10,7 +10,7 @@ import numpy as np
 
 from automm.tracking.run_folder import point_of
 
-Base: Any = object  # for a mixin of KerasTuner's Oracle: `super()` calls methods of Oracle
+Base: Any = object  # for a mixin of a class of KerasTuner: `super()` calls methods of that class
 
 
 class PointHashes(Base):
@@ -29,6 +29,16 @@ class PointHashes(Base):
     def is_new(self, values: dict[str, Any]) -> bool:
         """Return whether no trial has this point. (`_tried_so_far` also contains points that were only drawn.)"""
         return self.hash_of(values) not in set(self._id_to_hash.values())
+
+
+class WithoutTensorBoard(Base):
+    """Mixin of a tuner: its trials do not import tensorboard, which TensorFlow 2.21 does not install.
+
+    KerasTuner imports it in each trial on TensorFlow, also if no callback needs it.
+    """
+
+    def _configure_tensorboard_dir(self, callbacks: Any, trial: Any, execution: int = 0) -> None:
+        """Do nothing."""
 
 
 def seed_oracle(oracle: Any, seed: int) -> None:

@@ -13,8 +13,9 @@ import numpy as np
 from autokeras.engine.tuner import AutoTuner
 from keras_tuner.src.engine import base_tuner
 
-from automm.data.inputs.input_sources import WORDS, raw_names
-from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, ImageBlock, LabelHead, TextBlock
+from automm.data.inputs.input_sources import WORDS, mask_of, raw_names
+from automm.search.autokeras.blocks import COLUMN_BLOCKS, ArrayInput, FusionBlock, LabelHead, SimilarityBlock
+from automm.search.autokeras.encoder_blocks import ImageBlock, TextBlock
 from automm.search.autokeras.internals import ModelOfGraph, UncompiledGraph, learn_shapes
 from automm.search.autokeras.keras_tuner_internals import enter_trial, seed_oracle
 from automm.search.autokeras.oracles import build_oracle
@@ -57,21 +58,13 @@ class Session(Protocol):
 
 
 class SearchGraph(UncompiledGraph):
-    """AutoKeras' graph with the search space of the experiment, and with plain integers as shapes."""
+    """AutoKeras' graph with the search space of the experiment."""
 
     space: Space  # set by SearchModel, not by the constructor, whose arguments AutoKeras saves
 
     def build(self, hp: Any) -> Any:
         declare(hp, self.space)
         return super().build(hp)
-
-    def set_io_shapes(self, shapes: Any) -> None:
-        super().set_io_shapes(shapes)
-        for node in self.inputs:  # Keras 3.13 and later reject numpy integers in a shape
-            node.shape = tuple(int(size) for size in node.shape)
-        for node in self.outputs:
-            head = node.in_blocks[0]
-            head.shape = tuple(int(size) for size in head.shape)
 
 
 class SearchModel(ModelOfGraph):
@@ -172,19 +165,15 @@ def graph_of_blocks(
     if words:
         tokens += [ArrayInput(name=name) for name in WORDS]
     text_mask, image_mask = ArrayInput(name="text_mask"), ArrayInput(name="image_mask")
-    text, text_places, compared_text = TextBlock(texts, name="text")([*tokens, text_mask])
-    image, image_places, compared_images = ImageBlock(images, name="image")([*pictures, image_mask, text])
-    inputs, masks = [*tokens, text_mask, *pictures, image_mask], [text_mask, image_mask]
-    parts = [text, text_places, image, image_places]
+    text, text_places, compared_text = TextBlock(texts, declared=True)([*tokens, text_mask])
+    image, image_places, compared_images = ImageBlock(images, declared=True)([*pictures, image_mask, text])
+    inputs, parts = [*tokens, text_mask, *pictures, image_mask], [text, text_places, image, image_places]
     for name in columns:
-        pair = [ArrayInput(name=name), ArrayInput(name=f"{name}_mask")]
-        parts += [COLUMN_BLOCKS[name](name=name)(pair)[0], pair[1]]
+        pair = [ArrayInput(name=name), ArrayInput(name=mask_of(name))]
+        parts += COLUMN_BLOCKS[name](declared=True)(pair)
         inputs += pair
-        masks.append(pair[1])
-    parts += [compared_text, compared_images, text_mask, image_mask]
-    fusion, similarity_mask = FusionBlock(name="fusion")(parts)
-    label = LabelHead(head, name="label")([fusion, *masks, similarity_mask])[0]
-    return inputs, [label]
+    parts += SimilarityBlock(declared=True)([compared_text, compared_images, text_mask, image_mask])
+    return inputs, LabelHead(head, declared=True)(FusionBlock(declared=True)(parts))
 
 
 def build_search(

@@ -93,9 +93,9 @@ def narrow(
             continue
         listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
         values = tuple(_value(TABLE[name], value) for value in listed)
-        faults = _faults(possible[name], values)
-        problems += [Problem(SPACE, f"space.{key}", fault) for fault in faults]
-        if not faults:
+        wrong = faults(possible[name], values)
+        problems += [Problem(SPACE, f"space.{key}", fault) for fault in wrong]
+        if not wrong:
             named.add(name)
             # KerasTuner rejects choices of different types, for example 0 and 0.5.
             kind = type(TABLE[name].choices[0])
@@ -160,7 +160,8 @@ def _value(row: Hyperparameter, value: object) -> object:
         return value
 
 
-def _faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
+def faults(row: Hyperparameter, values: tuple[Any, ...]) -> list[str]:
+    """Return why some values are no choices of a row; [] if all are."""
     if not values:
         return ["the list is empty. Name at least one choice"]
     if row.bounds is None:
