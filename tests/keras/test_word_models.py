@@ -12,7 +12,7 @@ from automm.models.words import WordSum, WordWeights
 
 TEXTS = ["good tea", "bad coffee, really bad", "", "tea and coffee and tea"]
 TERMS = weights_of(count_terms(TEXTS))
-IDF = TERMS.idf(np.array([0, 1]))
+IDF = TERMS.idf(np.array([0, 1, 3]))
 ARRAYS = TERMS.arrays(np.arange(4))
 IDS, WEIGHTS = ARRAYS["text_word_ids"], ARRAYS["text_word_weights"]
 

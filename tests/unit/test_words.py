@@ -8,7 +8,9 @@ from sklearn.utils import murmurhash3_32
 from automm.data.inputs.modalities import is_lost_with, with_dropout, without
 from automm.data.inputs.words import (
     BUCKETS,
+    FEWEST_TEXTS,
     MOST_TERMS,
+    buckets_of,
     count_terms,
     murmur3,
     normalised,
@@ -75,14 +77,18 @@ def test_counts_are_those_of_scikit_learn_in_any_script(seed):
 def test_tf_idf_is_that_of_scikit_learn(seed):
     texts = random_texts(60, seed)
     train = np.arange(0, 60, 2)
-    transformer = TfidfTransformer(sublinear_tf=True).fit(reference_counts([texts[row] for row in train]))
+    counts = reference_counts(texts)
+    common = np.flatnonzero(counts[train].getnnz(axis=0) >= FEWEST_TEXTS)
+    transformer = TfidfTransformer(sublinear_tf=True).fit(counts[train])
     weights = weights_of(count_terms(texts))
     idf = weights.idf(train)
-    assert np.abs(idf - transformer.idf_).max() < 1e-6
+    assert np.abs(idf - transformer.idf_)[common].max() < 1e-6
+    assert np.flatnonzero(idf).tolist() == common.tolist()
     dense = np.zeros((60, BUCKETS), np.float32)
     dense[np.repeat(np.arange(60), weights.lengths), weights.buckets] = weights.values * idf[weights.buckets]
     dense /= np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-12)
-    assert np.abs(dense - transformer.transform(reference_counts(texts)).toarray()).max() < 1e-6
+    transformer = TfidfTransformer(sublinear_tf=True).fit(counts[train][:, common])
+    assert np.abs(dense[:, common] - transformer.transform(counts[:, common]).toarray()).max() < 1e-6
 
 
 def test_chunks_of_texts_do_not_change_the_counts(monkeypatch):
@@ -106,12 +112,24 @@ def test_a_long_text_keeps_its_largest_weights():
     long = int(words.weights.lengths.argmax())
     assert words.weights.lengths[long] > MOST_TERMS
     assert words.read.lengths.max() == MOST_TERMS
-    assert words.dropped == np.maximum(words.weights.lengths - MOST_TERMS, 0).sum()
+    useful = words.idf[words.weights.buckets] > 0
+    lengths = np.bincount(np.repeat(np.arange(30), words.weights.lengths)[useful], minlength=30)
+    assert words.dropped == np.maximum(lengths - MOST_TERMS, 0).sum() > 0
     everything, kept = (terms.rows(np.array([long])) for terms in (words.weights, words.read))
     sizes = everything.values * words.idf[everything.buckets]
     smallest = np.sort(sizes)[-MOST_TERMS]
     assert (kept.values * words.idf[kept.buckets]).min() == smallest
     assert np.all(np.diff(kept.buckets.astype(int)) > 0)
+
+
+def test_a_long_text_keeps_terms_that_other_texts_have():
+    """Terms of one text have the largest idf, and would take all places."""
+    own = ["".join(chr(0x4E00 + 1000 * row + place) for place in range(700)) for row in range(8)]
+    texts = [f"{'tea coffee' if row % 2 else 'milk water'} {text}" for row, text in enumerate(own)]
+    words = Words.of(texts, np.arange(8))
+    shared = [buckets_of([term])[0] for term in ("tea", "coffee", "tea coffee")]
+    for row in range(1, 8, 2):
+        assert np.isin(shared, words.read.rows(np.array([row])).buckets).all()
 
 
 def test_prediction_makes_the_arrays_of_training():

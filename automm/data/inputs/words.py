@@ -9,7 +9,8 @@ The features are those of scikit-learn's HashingVectorizer and TfidfTransformer 
 - Further terms are the runs of 3 to 5 characters of each part between spaces, with a space on both sides.
 - A term belongs to one of BUCKETS buckets, by its MurmurHash3 with seed 0, the hash of scikit-learn.
 - The weight of a bucket is 1 + ln(count). A model multiplies it by the inverse document frequency (idf) of its own
-  training rows, and divides by the length of the vector (`models/words`).
+
+  training rows, and divides by the length of the vector (`models/words`). A bucket in fewer than FEWEST_TEXTS of them has none.
 - A model reads the MOST_TERMS buckets with the largest weight times the idf of the training split, which is stored with
   the run and with a bundle. The text itself is never cut.
 """
@@ -26,6 +27,7 @@ from automm.data.inputs.input_sources import WORD_IDS, WORD_WEIGHTS
 
 BUCKETS = 2**16
 MOST_TERMS = 512  # buckets of a review that a model reads
+FEWEST_TEXTS = 2  # training texts that a bucket has to be in
 RUNS = (3, 4, 5)  # characters of a run
 TEXTS_AT_ONCE = 512
 WORDS_FILE = "words.npy"  # of a run and of a bundle: the idf of the training split
@@ -37,6 +39,7 @@ SETTINGS = {
     "hash": "MurmurHash3, 32 bits, seed 0, absolute value",
     "buckets": BUCKETS,
     "weight": "1 + ln(count)",
+    "fewest_texts": FEWEST_TEXTS,
     "most_terms": MOST_TERMS,
 }
 
@@ -73,25 +76,31 @@ class Terms:
     def idf(self, train: np.ndarray) -> np.ndarray:
         """Return the inverse document frequency of each bucket in some texts, (BUCKETS,) float32.
 
-        It is ln((1 + texts) / (1 + texts with the bucket)) + 1, the smoothed form of scikit-learn.
+        It is ln((1 + texts) / (1 + texts with the bucket)) + 1, the smoothed form of scikit-learn, and 0 for a bucket
+        in fewer than FEWEST_TEXTS of them: a rare term says nothing about other texts, and would have the largest
+        weight.
         """
         texts_with = np.bincount(self.rows(train).buckets, minlength=BUCKETS)
-        return np.asarray(np.log((1 + len(train)) / (1 + texts_with)) + 1, np.float32)
+        idf = np.log((1 + len(train)) / (1 + texts_with)) + 1
+        return np.where(texts_with < FEWEST_TEXTS, 0.0, idf).astype(np.float32)
 
     def largest(self, idf: np.ndarray) -> tuple["Terms", int]:
-        """Keep the MOST_TERMS entries of each text whose value times idf is largest.
+        """Keep the MOST_TERMS entries of each text whose value times idf is largest, and none whose idf is 0.
 
         Returns:
-            The terms, and how many entries were dropped.
+            The terms, and how many entries were dropped that have an idf.
         """
-        kept = np.ones(len(self.buckets), bool)
         sizes = self.values * idf[self.buckets]
-        for row in np.flatnonzero(self.lengths > MOST_TERMS):
+        kept = sizes > 0
+        counts = np.bincount(np.repeat(np.arange(len(self)), self.lengths)[kept], minlength=len(self))
+        for row in np.flatnonzero(counts > MOST_TERMS):
             start, end = self.starts[row : row + 2]
             order = np.argsort(-sizes[start:end], kind="stable")
             kept[start + order[MOST_TERMS:]] = False
-        starts = np.concatenate([[0], np.cumsum(np.minimum(self.lengths, MOST_TERMS))])
-        return Terms(starts, self.buckets[kept], self.values[kept]), int((~kept).sum())
+        starts = np.concatenate([[0], np.cumsum(np.minimum(counts, MOST_TERMS))])
+        return Terms(starts, self.buckets[kept], self.values[kept]), int(
+            (counts - np.minimum(counts, MOST_TERMS)).sum()
+        )
 
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the inputs of some reviews: buckets (n, MOST_TERMS) int32, and weights float32, 0.0 behind the last.

@@ -159,7 +159,7 @@ def _lacks_similarity(block: Tuned, values: Mapping[str, Any]) -> bool:
 
 @keras.saving.register_keras_serializable(package="automm")
 class LabelHead(Tuned, head_module.Head):
-    """Dense layers and the head of the task, for what a FusionBlock or a single other block gives: (n, outputs) float32.
+    """Dense layers and the head of the task, for what a FusionBlock or another block gives: (n, outputs) float32.
 
     Targets are (n, outputs): one-hot labels, or a column of numbers. AutoKeras' own head passes numpy integers to
     Dense, which Keras 3.13 and later reject. For two classes it uses a sigmoid, for which macro-F1 would need different
