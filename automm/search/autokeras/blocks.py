@@ -149,6 +149,7 @@ class FusionBlock(Tuned, block_module.Block):
             AnyPicture(name=f"present_{place}")(mask) if len(mask.shape) == 2 else mask
             for place, mask in enumerate(masks, 1)
         ]
+        # AutoKeras' graph is the same for all points: the last tensor is in place of the mask of an absent similarity.
         return fuse(parts, values, masks), *present, inputs[-1]
 
 
@@ -159,7 +160,7 @@ def _lacks_similarity(block: Tuned, values: Mapping[str, Any]) -> bool:
 
 @keras.saving.register_keras_serializable(package="automm")
 class LabelHead(Tuned, head_module.Head):
-    """Dense layers and the head of the task, for what a FusionBlock or another block gives: (n, outputs) float32.
+    """Dense layers and the head of the task, (n, outputs) float32, for what a FusionBlock or a single block gives.
 
     Targets are (n, outputs): one-hot labels, or a column of numbers. AutoKeras' own head passes numpy integers to
     Dense, which Keras 3.13 and later reject. For two classes it uses a sigmoid, for which macro-F1 would need different
