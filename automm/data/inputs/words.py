@@ -98,10 +98,9 @@ class Terms:
             start, end = self.starts[row : row + 2]
             order = np.argsort(-sizes[start:end], kind="stable")
             kept[start + order[MOST_TERMS:]] = False
-        starts = np.concatenate([[0], np.cumsum(np.minimum(counts, MOST_TERMS))])
-        return Terms(starts, self.buckets[kept], self.values[kept]), int(
-            (counts - np.minimum(counts, MOST_TERMS)).sum()
-        )
+        read = np.minimum(counts, MOST_TERMS)
+        terms = Terms(np.concatenate([[0], np.cumsum(read)]), self.buckets[kept], self.values[kept])
+        return terms, int((counts - read).sum())
 
     def arrays(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the inputs of some reviews: buckets (n, MOST_TERMS) int32, and weights float32, 0.0 behind the last.
