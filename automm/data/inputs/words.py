@@ -9,7 +9,6 @@ The features are those of scikit-learn's HashingVectorizer and TfidfTransformer 
 - Further terms are the runs of 3 to 5 characters of each part between spaces, with a space on both sides.
 - A term belongs to one of BUCKETS buckets, by its MurmurHash3 with seed 0, the hash of scikit-learn.
 - The weight of a bucket is 1 + ln(count). A model multiplies it by the inverse document frequency (idf) of its own
-
   training rows, and divides by the length of the vector (`models/words`). A bucket in fewer than FEWEST_TEXTS of them
   has no weight.
 - A model reads the MOST_TERMS buckets with the largest weight times the idf of the training split, which is stored with
