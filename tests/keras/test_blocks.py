@@ -5,6 +5,7 @@ import keras
 import keras_tuner
 import numpy as np
 import pytest
+from advice import advises, hear
 
 from automm.data.inputs.input_sources import InputSource, raw_names, source_of_input
 from automm.models.baselines import fused
@@ -300,13 +301,9 @@ def test_sequences_are_fused_by_operators_that_take_them():
             r"ImageBlock, argument 'pooling': 'median' is not a choice. Did you mean 'mean'",
         ),
         (lambda: LabelHead(width=[64, 0]), r"argument 'width': 0 is not a whole number from 1 to 4096"),
-        (lambda: build(graph_of_readouts(text={"readout": "cls"})), r"Add ArrayInput\(name='text@a:cls'\)"),
         (lambda: build(graph_of_readouts(text={"encoder": "x"})), r"no input 'text@x:mean' among text@a:mean"),
         (lambda: build(graph_of_readouts(text={"words_width": 4})), r"no input 'text_word_ids'"),
         (lambda: build(graph_of_readouts(operator="bottleneck")), r"takes sequences. .* with sequences=True"),
-        (lambda: without_mask(), r"TextBlock has no mask. Put ArrayInput\(name='text_mask'\)"),
-        (lambda: parts_before_masks(), r"Pass all that the blocks give: \[text, image\]"),
-        (lambda: of_integers(), r"targets have one dimension. .*to_categorical"),
     ],
 )
 def test_mistakes_are_named(make, words):
@@ -314,19 +311,45 @@ def test_mistakes_are_named(make, words):
         make()
 
 
-def without_mask():
-    node = ArrayInput(name=TEXT)
-    build(with_shapes(ak.graph.Graph(inputs=[node], outputs=LabelHead()(FusionBlock()(TextBlock()(node))))))
+def fails(make, *args):
+    with pytest.raises(ValueError, match=r"\.") as error:
+        make(*args)
+    return str(error.value)
 
 
-def parts_before_masks():
-    nodes = [ArrayInput(name=name) for name in (TEXT, "text_mask", IMAGE, "image_mask")]
-    text, image = TextBlock()(nodes[:2]), ImageBlock()(nodes[2:])
-    parts = [text[0], image[0], text[1], image[1]]
-    build(with_shapes(ak.graph.Graph(inputs=nodes, outputs=LabelHead()(FusionBlock()(parts)))))
+@advises("Add ArrayInput(name={}) to the block's inputs", "Put ArrayInput(name={}) behind its arrays")
+def test_inputs_of_a_block():
+    def connected(*names):
+        nodes = [ArrayInput(name=name) for name in names]
+        label = LabelHead()(FusionBlock()(TextBlock(readout="mean")(nodes)))
+        return build(with_shapes(ak.graph.Graph(inputs=nodes, outputs=label)))
+
+    hear(fails(connected, TEXT), "Put ArrayInput(name={}) behind its arrays")
+    hear(fails(connected, "text@a:cls", "text_mask"), "Add ArrayInput(name={}) to the block's inputs")
+    connected(TEXT, "text_mask")
 
 
-def of_integers():
-    graph = graph_of_readouts()
-    graph.outputs[0].in_blocks[0].shape = ()
-    build(graph)
+@advises("Pass all that the blocks give: [text, image]")
+def test_parts_of_a_fusion():
+    def fused_as(order):
+        nodes = [ArrayInput(name=name) for name in (TEXT, "text_mask", IMAGE, "image_mask")]
+        text, image = TextBlock()(nodes[:2]), ImageBlock()(nodes[2:])
+        return build(with_shapes(ak.graph.Graph(inputs=nodes, outputs=LabelHead()(FusionBlock()(order(text, image))))))
+
+    hear(
+        fails(fused_as, lambda text, image: [text[0], image[0], text[1], image[1]]),
+        "Pass all that the blocks give: [text, image]",
+    )
+    fused_as(lambda text, image: [text, image])
+
+
+@advises("Pass (n, outputs): keras.utils.to_categorical(labels)")
+def test_targets_of_a_head():
+    def of_targets(targets):
+        graph = graph_of_readouts()
+        graph.outputs[0].in_blocks[0].shape = targets.shape[1:]
+        return build(graph)
+
+    labels = np.array([0, 2, 1])
+    hear(fails(of_targets, labels), "Pass (n, outputs): keras.utils.to_categorical(labels)")
+    of_targets(keras.utils.to_categorical(labels))

@@ -6,7 +6,9 @@ from commands import run
 from data_sets import FIELDS, PICTURES, Way, each, leads_on, read, write
 
 from automm.config.experiment import load_experiment
+from automm.data.manifest import load_manifest
 from automm.errors import AutommError
+from automm.search.space.validation import narrow
 
 MANIFEST = "name: x\nrecords: r.jsonl\nfields: {id: id, text: text, label: label}\n"
 
@@ -142,6 +144,37 @@ def test_a_path_of_no_manifest(tmp_path, monkeypatch):
 def test_a_label_that_is_listed_twice(tmp_path):
     before = Way(each(label=lambda n: n % 4), more={"labels": {"map": {"1": [1], "1.0": [2], "0": [0, 3]}}})
     leads_on(tmp_path, "Merge its lists", before, Way(more={"labels": {"map": {"1": [1, 2], "0": [0, 3]}}}))
+
+
+@advises("Name columns in fields.metadata.categorical, or remove the key")
+def test_categories_of_no_column(tmp_path):
+    path = experiment(tmp_path, "inputs: {categories: text}\n")
+
+    def towers():
+        made = load_experiment(path)
+        return load_manifest(made.manifest).towers(made.inputs)
+
+    with pytest.raises(AutommError) as error:
+        towers()
+    hear(str(error.value), "Name columns in fields.metadata.categorical, or remove the key")
+    manifest = tmp_path / "manifest.yaml"
+    before = manifest.read_text("utf-8")
+    manifest.write_text(before.replace("fields:\n", "fields:\n  metadata: {categorical: [brand]}\n"), "utf-8")
+    assert "brand" in manifest.read_text("utf-8")
+    assert towers() == ()
+    manifest.write_text(before, "utf-8")
+    path.write_text("manifest: manifest.yaml\n", "utf-8")
+    assert towers() == ()
+
+
+@advises("Use last or two_thirds with it")
+def test_both_places_of_a_fusion_of_sequences():
+    space = {"fusion.operator": ["cross_attention"], "image.stage": ["last_and_two_thirds"]}
+    with pytest.raises(AutommError) as error:
+        narrow(space)
+    hear(str(error.value), "Use last or two_thirds with it")
+    for place in ("last", "two_thirds"):
+        assert narrow({**space, "image.stage": [place]})["image/stage"] == (place,)
 
 
 READER = """
