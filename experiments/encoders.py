@@ -2,7 +2,7 @@
 
 Command:  python experiments/encoders.py --data DATA --to experiments/encoders.json
           --sets NAME... and --rows ROW... measure a part; what the JSON file holds already is kept, so that the same
-          command goes on where it was stopped. --more FOLDER adds mpnet-base and dinov2-s (`more_encoders.py`).
+          command goes on where it was stopped. --more FOLDER adds dinov2-s (`more_encoders.py`).
 Data:     DATA is a folder with the data sets of `encoder_data.py`.
 Cost:     see `encoding` and `seconds` in the result; --list prints the rows and measures nothing.
 Finding:  see experiments/README.md.
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, required=True, help="a JSON file; what it holds already is kept")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--rows", nargs="+", help="rows by name, as --list prints them")
-    parser.add_argument("--more", type=Path, help="the folder of mpnet-base and dinov2-s (more_encoders.py)")
+    parser.add_argument("--more", type=Path, help="the folder of dinov2-s (more_encoders.py)")
     parser.add_argument("--list", action="store_true", help="print the rows of each set, and whether they are measured")
     parser.add_argument("--share", type=float, help="of the reviews, to try the script")
     parser.add_argument(

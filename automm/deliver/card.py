@@ -6,6 +6,7 @@ from typing import Any
 from automm.data.inputs.columns import Columns
 from automm.models.cnn.pixels import FROZEN
 from automm.models.towers import chosen_encoders
+from automm.models.weights.packages import PACKAGES
 from automm.tasks.registry import TASKS, all_metrics
 from automm.tracking.encoder_records import records_of
 
@@ -113,7 +114,12 @@ def _encoder_of_point(about: dict[str, Any], modality: str, point: Mapping[str, 
     records = {r.name: r for r in records_of(about["encoders"], about["inputs"]) if r.modality == modality}
     sizes = {"text": "at most {} word pieces", "image": "{} pixels"}[modality]
     chosen = chosen_encoders(modality, point, list(records))
-    return " and ".join(f"`{name}`, {sizes.format(records[name].size)}" for name in chosen)
+    return " and ".join(f"`{name}`, {sizes.format(records[name].size)}{_licence(name)}" for name in chosen)
+
+
+def _licence(encoder: str) -> str:
+    """Return the licence of the weights of a packaged encoder, which the bundle contains."""
+    return f", weights under {PACKAGES[encoder].licence}" if encoder in PACKAGES else ""
 
 
 def _test_reads(about: dict[str, Any]) -> str:

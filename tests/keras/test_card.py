@@ -55,6 +55,12 @@ def test_an_ensemble_names_the_picture_encoder_of_each_member():
     assert pictures_of(card(members={"trial-001": FROZEN})) == "- picture encoder: `lite`, 64 pixels"
 
 
+def test_the_licence_of_packaged_weights_is_named():
+    named = card(encoders={"text": WEIGHTS | {"name": "mpnet-base"}, "image": WEIGHTS | {"name": "lite"}})
+    assert "- text encoder: `mpnet-base`, at most 8 word pieces, weights under Apache-2.0\n" in named
+    assert "- picture encoder: `lite`, 64 pixels\n" in named
+
+
 def test_a_candidate_names_the_encoders_that_it_reads():
     texts = [WEIGHTS | {"name": name, "size": size} for name, size in (("bert", 8), ("e5", 12))]
     encoders = {"text": texts, "image": [WEIGHTS | {"name": "lite", "size": 64}]}

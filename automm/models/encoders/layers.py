@@ -28,6 +28,8 @@ from automm.models.readouts import (
     width_of,
 )
 
+FIXED = ("pooled_dense", "rel_embedding", "relative_bias")  # layers that are never trained
+
 
 class Encoder(keras.layers.Layer):
     """A backbone, and whether it is trained.
@@ -262,7 +264,7 @@ class ImageEncoder(ImageReader, FrozenEncoder):
 
 
 def unfreeze(layer: Any) -> None:
-    """Make an encoder trainable, except its batch normalisation, BERT's pooled output and DeBERTa's relative positions.
+    """Make an encoder trainable, except its batch normalisation, BERT's pooled output and relative positions.
 
     Batch normalisation keeps the statistics of pre-training: the zero pictures that pad a review would distort them. No
     read-out uses BERT's pooled output. The layers of the frozen lower half use the relative positions too. Trained
@@ -271,7 +273,7 @@ def unfreeze(layer: Any) -> None:
     layer.trainable = True
     layer.compute_in(FLOAT32)
     for inner in layers_within(layer):
-        if isinstance(inner, keras.layers.BatchNormalization) or inner.name in ("pooled_dense", "rel_embedding"):
+        if isinstance(inner, keras.layers.BatchNormalization) or inner.name in FIXED:
             inner.trainable = False
 
 

