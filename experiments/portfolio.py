@@ -95,8 +95,10 @@ def main() -> None:
         result = json.loads(arguments.to.read_text(encoding="utf-8"))
     for path in arguments.also:
         other = json.loads(path.read_text(encoding="utf-8"))
-        if result.setdefault("points", other["points"]) != other["points"]:
+        shorter, longer = sorted((result.setdefault("points", other["points"]), other["points"]), key=len)
+        if longer[: len(shorter)] != shorter:
             raise SystemExit(f"{path} has other points")
+        result["points"] = longer
         result["data"] |= other["data"]
     if arguments.explain:
         print_explained(result, arguments)
