@@ -99,7 +99,7 @@ def test_finalists_and_the_recipe_are_evaluated_on_all_folds(run_it, tmp_path, r
     assert next(row for row in board if row["name"] == result["best"])["folds"]["count"] == 3
     assert "folds_deviation_macro_f1" in to_csv(board).splitlines()[0]
     leaderboard_table(board, with_run=False)
-    assert "folds macro-F1" in capsys.readouterr().out
+    assert "test         folds" in capsys.readouterr().out
     assert any("on 3 folds" in line and " ± " in line for line in verdict(result))
 
     assert sorted(setups) == [2, 3]

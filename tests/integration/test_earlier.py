@@ -157,7 +157,7 @@ def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, a
 @pytest.mark.parametrize("name", ["bilinear", "low_rank_bilinear"])
 def test_a_finalist_with_a_former_name_is_trained_on_other_folds(name):
     """`finalists.folds` trains a baseline again under the name that its run has for it."""
-    manifest = SimpleNamespace(columns=())
+    manifest = SimpleNamespace(towers=lambda inputs: ())
     experiment = Experiment(manifest=Path("manifest.yaml"))
     setup = SimpleNamespace(
         dataset=SimpleNamespace(manifest=manifest), task=TASKS["classification"], experiment=experiment

@@ -107,7 +107,7 @@ def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_p
         found = {line["id"]: list(line["probabilities"].values()) for line in lines}
         with np.load(runs[pair].folder / "test_predictions.npz") as saved:
             wanted = dict(zip(saved["ids"], saved[name], strict=True))
-        tolerance = 5e-3 if LOW in pair else 1e-5
+        tolerance = 5e-3 if LOW in pair else 2e-5  # a search checks 1e-5 on its 64 validation reviews
         for review, probabilities in wanted.items():
             np.testing.assert_allclose(found[review], probabilities, atol=tolerance, rtol=0, err_msg=f"{pair} {name}")
 

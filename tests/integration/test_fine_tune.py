@@ -12,7 +12,7 @@ from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import average, members_of
 from automm.models.packing import unwrap
-from automm.tracking.run_folder import COMPLETED, Run
+from automm.tracking.run_folder import COMPLETED, MEMBER, Run
 
 # A trial reads its text by [CLS] at both places, with a schedule that tier 2 does not have, and its pictures before the
 # upper half of their encoder, which then has none.
@@ -81,7 +81,7 @@ def test_the_encoders_upper_halves_have_moved_and_the_heads_were_copied(tuned):
 
 def test_the_ensemble_may_combine_both_tiers(tuned):
     values = named(tuned)["ensemble-001"].hyperparameters
-    members = {name.removeprefix("ensemble/") for name in values}
+    members = {name.removeprefix(MEMBER) for name in values if name.startswith(MEMBER)}
     assert members <= {"concatenation", "logistic_both", "trial-001", "concatenation-tuned", "trial-001-tuned"}
 
 

@@ -38,7 +38,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     assert experiment.objective == "val_close"
     run = run_search(experiment, tmp_path / "runs", recorder, reporter)
     candidates = {one.name: one for one in run.candidates()}
-    assert {one.status for one in candidates.values()} == {COMPLETED}, candidates
+    assert {one.status for one in candidates.values()} == {COMPLETED}, [one.error for one in candidates.values()]
     assert candidates.keys() >= {*BASELINES, "trial-001", "trial-002"}
     result = run.read("result.json")
     best = candidates[result["best"]]

@@ -47,8 +47,8 @@ class Price(Task):
     def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
         return np.asarray(answers[:, 0] - targets)
 
-    def smooth_loss(self, inputs: np.ndarray) -> np.ndarray:
-        return np.asarray(np.abs(inputs).mean(axis=-1))
+    def smooth_loss(self, inputs: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        return np.asarray(np.average(np.abs(inputs), axis=-1, weights=weights))
 
     def constant(self, targets: np.ndarray, outputs: int) -> np.ndarray:
         return np.asarray([targets.mean()])

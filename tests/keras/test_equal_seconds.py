@@ -87,9 +87,9 @@ def test_its_sentence_says_worth_and_cost():
 def test_an_interrupted_pilot_is_repeated_in_the_whole_time(monkeypatch, status, left):
     monkeypatch.setattr("automm.search.baselines.time.monotonic", lambda: 1000.0)
     baselines = SimpleNamespace(end_to_end_time=900.0, end_to_end_learning_rate=1e-5, end_to_end_epochs=3)
-    dataset = SimpleNamespace(manifest=SimpleNamespace(columns={}))
+    dataset = SimpleNamespace(manifest=SimpleNamespace(towers=lambda inputs: ()))
     encoders = SimpleNamespace(by_modality={"text": ("minilm-l6",), "image": ("efficientnet-lite0",)})
-    experiment = SimpleNamespace(baselines=baselines, encoders=encoders)
+    experiment = SimpleNamespace(baselines=baselines, encoders=encoders, inputs=None)
     given = SimpleNamespace(
         setup=SimpleNamespace(experiment=experiment, dataset=dataset, task=TASKS["classification"]),
         budget=SimpleNamespace(deadline=None),

@@ -47,7 +47,8 @@ def test_a_candidate_is_on_disk_in_the_tracker_and_in_the_list(make):
     assert len(candidates) == 1, "it is not in hand any more"
 
 
-def test_weights_of_discarded_trials_are_deleted_at_once(make):
+def test_weights_of_discarded_trials_are_deleted_at_once(make, monkeypatch):
+    monkeypatch.setattr("automm.search.ranking.KEPT", 3)
     recorder, run, _, _ = make()
     for number in range(5):
         name = f"trial-{number:03d}"

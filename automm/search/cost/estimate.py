@@ -18,7 +18,7 @@ from automm.search.cost.pixels import pixel_costs
 from automm.search.ranking import FINALISTS, KEPT
 from automm.search.setup.data import Setup
 from automm.search.setup.words import BAG_OF_WORDS, WIDTH
-from automm.search.space.validation import narrow
+from automm.search.space.validation import space_of
 
 TRIAL_SECONDS = 4.0  # per trial: building, tracing and saving
 TRACE_SECONDS = 4.0  # per fold of a CNN: their graphs are traced one by one
@@ -86,7 +86,7 @@ def _parameters(setup: Setup) -> tuple[int, int]:
     The latter has one for each bucket and class: of many classes, it is larger than all heads together.
     """
     experiment, columns = setup.experiment, setup.shapes.columns
-    space = narrow(experiment.space, columns, setup.task, encoders=setup.shapes.encoders)
+    space = space_of(experiment, setup.dataset.manifest)
     largest = with_columns({**ALL_ENCODERS, WIDTH: max(space.get(WIDTH, (0,)))}, columns)
     fits_words = BAG_OF_WORDS in experiment.baselines.names(columns, setup.task)
     return fused(setup.shapes, largest).count_params(), fits_words * BUCKETS * setup.shapes.outputs
@@ -98,8 +98,7 @@ def step_seconds(setup: Setup) -> float:
     A head that reads whole sequences multiplies its weights with every element of them.
     """
     experiment = setup.experiment
-    inputs, encoders = experiment.inputs, experiment.encoders.by_modality
-    space = narrow(experiment.space, setup.shapes.columns, setup.task, encoders=encoders)
+    inputs, space = experiment.inputs, space_of(experiment, setup.dataset.manifest)
     largest = with_columns({**ALL_ENCODERS, "fusion/width": max(space["fusion/width"])}, setup.shapes.columns)
     parameters = [
         fused(setup.shapes, {**largest, "fusion/operator": name}).count_params()
@@ -113,11 +112,10 @@ def step_seconds(setup: Setup) -> float:
 
 def pixel_seconds(setup: Setup) -> float:
     """Return the seconds per step and fold of the most expensive CNN in the space; 0.0 if all features are frozen."""
-    inputs, encoders = setup.experiment.inputs, setup.experiment.encoders.by_modality
-    columns, image_size = setup.shapes.columns, setup.shapes.image_size
-    space = narrow(setup.experiment.space, columns, setup.task, image_size=image_size, encoders=encoders)
-    seconds = [cost.seconds for cost in pixel_costs(space, image_size).values()]
-    return setup.experiment.training.batch_size * inputs.max_images * max(seconds, default=0.0)
+    experiment = setup.experiment
+    costs = pixel_costs(space_of(experiment, setup.dataset.manifest), setup.shapes.image_size)
+    pictures = experiment.training.batch_size * experiment.inputs.max_images
+    return pictures * max((cost.seconds for cost in costs.values()), default=0.0)
 
 
 def disk_warning(wanted: Estimate, folder: str) -> str:
