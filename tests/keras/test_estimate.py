@@ -22,8 +22,15 @@ def setup(tmp_path, **settings):
     experiment = resolve({"manifest": "m.yaml", **settings}, tmp_path, name="test")
     fold = Fold(np.arange(320), np.arange(320, 400))
     encoders = {"sources": (TEXT, IMAGE), "sizes": sizes_of([TEXT, IMAGE], experiment.inputs, ["a"])}
+    task = TASKS["classification"]
+    manifest = SimpleNamespace(towers=lambda inputs: tuple(SHAPES.columns), task_object=task)
     return SimpleNamespace(
-        experiment=experiment, folds=(fold,) * FOLDS, shapes=SHAPES, task=TASKS["classification"], **encoders
+        experiment=experiment,
+        folds=(fold,) * FOLDS,
+        shapes=SHAPES,
+        task=task,
+        dataset=SimpleNamespace(manifest=manifest),
+        **encoders,
     )
 
 
