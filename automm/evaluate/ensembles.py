@@ -9,9 +9,11 @@ again wherever the choice is repeated without some of the reviews.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 from automm.evaluate.combinations import Biased, Combination, LogMean, Mean, Tempered
 from automm.evaluate.combine import NOTHING, BestSingle, Combiner, Crossing, Judged
@@ -302,6 +304,12 @@ def objectives(judged: Judged, rows: np.ndarray, answers: np.ndarray) -> np.ndar
     return judged.sign * task.from_sums(judged.metric, sums.reshape(count, -1).T)
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """Return the libraries with threads: on a busy machine, those of BLAS wait for each other longer than they work."""
+    return ThreadpoolController()
+
+
 def fit_stack(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Fit a logistic regression with a coefficient for each member and a bias for each class.
 
@@ -318,7 +326,6 @@ def fit_stack(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | Non
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         coefficients, biases = parameters[:members], parameters[members:]
-        # No matrix product: on a busy machine, the threads of BLAS wait for each other a hundred times longer.
         scores = np.einsum("k,knc->nc", coefficients, inputs) + biases
         scores -= scores.max(axis=1, keepdims=True)
         powers = np.exp(scores)
@@ -330,5 +337,6 @@ def fit_stack(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | Non
         return value / count, gradient / count
 
     bounds = [(LEAST, None)] * members + [(None, None)] * classes
-    found = minimize(loss, np.concatenate([start, np.zeros(classes)]), jac=True, method="L-BFGS-B", bounds=bounds)
+    with _threads().limit(limits=1):
+        found = minimize(loss, np.concatenate([start, np.zeros(classes)]), jac=True, method="L-BFGS-B", bounds=bounds)
     return found.x[:members], found.x[members:]

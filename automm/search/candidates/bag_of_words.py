@@ -38,9 +38,12 @@ class BagOfWords(Estimator):
     """The regression of the task on the words of the text."""
 
     def fit(self, bench: Bench) -> Fitted:
+        from threadpoolctl import threadpool_limits
+
         regression = REGRESSIONS[bench.setup.task.linear]
         models = bench.fold_models(partial(baselines.bag_of_words, bench.setup.shapes))
-        strength = fit_linear(bench, models, regression, _design)
+        with threadpool_limits(1):  # as in `boosted_trees`; the products are sparse, and have one thread anyway
+            strength = fit_linear(bench, models, regression, _design)
         return Fitted(average(models), bench.evaluate_models(models), {regression.key: strength})
 
 
