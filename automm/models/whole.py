@@ -279,6 +279,8 @@ def compiled(model: Any) -> Callable[[Any], Any]:
     def call(batch: Any) -> Any:
         # A batch has the arrays of all encoders; a model reads some of them.
         read = {name: batch[name] for name in specs} if isinstance(batch, Mapping) else batch
+        if single is not None and isinstance(read, Mapping):
+            (read,) = read.values()
         return tf.nest.map_structure(np.asarray, function(tf.nest.map_structure(tf.constant, read)))
 
     return call

@@ -1,5 +1,7 @@
 """The layers that read words, alone and in suffixes."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from automm.data.inputs.words import BUCKETS, count_terms, weights_of
 from automm.models import baselines, packing
 from automm.models.heads import Shapes, learn_statistics
-from automm.models.whole import EncoderLayers, compose
+from automm.models.whole import EncoderLayers, compiled, compose
 from automm.models.words import WordSum, WordWeights
+from automm.search.candidates.bag_of_words import _design as bag_of_words_design
 
 TEXTS = ["good tea", "bad coffee, really bad", "", "tea and coffee and tea"]
 TERMS = weights_of(count_terms(TEXTS))
@@ -82,3 +85,24 @@ def test_a_point_reads_words_if_its_width_is_not_zero(width):
     model = baselines.fused(shapes, {**baselines.CONCATENATION, "words/width": width})
     assert ({"text_word_ids", "text_word_weights"} <= {tensor.name for tensor in model.inputs}) == bool(width)
     assert any(isinstance(layer, WordSum) for layer in model.layers) == bool(width)
+
+
+def test_the_design_matrix_is_what_the_layer_gives():
+    """In the second text, no term is in two training texts of the fold: its vector is zero."""
+    layer = WordWeights(name="word_weights")
+    layer.learn(np.where(np.isin(np.arange(BUCKETS), TERMS.rows(np.array([1])).buckets), np.float32(0), IDF))
+    bench = SimpleNamespace(setup=SimpleNamespace(arrays=SimpleNamespace(words=TERMS)))
+    model = SimpleNamespace(get_layer=lambda name: layer)
+    with bag_of_words_design(bench, model, np.arange(4)) as design:
+        found = design.toarray()
+    expected = np.zeros((4, BUCKETS), np.float32)
+    np.add.at(expected, (np.arange(4)[:, None], IDS), np.asarray(layer(IDS, WEIGHTS)))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert not found[1].any()
+
+
+def test_a_compiled_model_of_one_input_reads_it_from_a_batch_by_name():
+    given = keras.Input((3,), name="images")
+    call = compiled(keras.Model(given, keras.layers.Dense(2)(given)))
+    rows = np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(call({"images": rows, "image_mask": rows}), call(rows))

@@ -58,5 +58,5 @@ def _design(bench: Bench, model: Any, rows: np.ndarray) -> Iterator[Any]:
     values = terms.values * np.asarray(model.get_layer("word_weights").idf)[terms.buckets]
     of_review = np.repeat(np.arange(len(rows)), terms.lengths)
     lengths = np.sqrt(np.bincount(of_review, values.astype(np.float64) ** 2, minlength=len(rows)))
-    values = (values / lengths[of_review]).astype(np.float32)
+    values = (values / np.maximum(lengths, 1e-12)[of_review]).astype(np.float32)  # as `WordWeights`
     yield csr_matrix((values, terms.buckets.astype(np.int32), terms.starts), shape=(len(rows), BUCKETS))

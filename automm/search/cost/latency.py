@@ -78,7 +78,8 @@ def _key(encoder: LazyEncoder, sources: Sequence[InputSource]) -> str:
 def _of_encoder(bench: Bench, encoder: LazyEncoder, sources: Sequence[InputSource]) -> float:
     setup = bench.setup
     raw = raw_inputs(encoder.modality, encoder.place, encoder.size, setup.experiment.inputs.max_images)
-    call = compiled(keras.Model(raw, encoder.read(sources, list(raw.values()))))
+    inputs = raw if len(raw) > 1 else next(iter(raw.values()))  # `compiled` passes a single input as it is
+    call = compiled(keras.Model(inputs, encoder.read(sources, list(raw.values()))))
     rows = _rows(bench)
     return milliseconds(call, setup.arrays.batch(rows, list(raw)), len(rows))
 

@@ -32,7 +32,7 @@ READ_SECONDS = 4.0  # to load the other models, and to read the test split throu
 DRAW_SECONDS = 0.3  # per candidate: its plots
 TUNED_SECONDS = 10.0  # per fine-tuned model among the finalists: more weights to load, trace, save and log
 TUNED_ROW_SECONDS = 0.006  # per test review, fold and fine-tuned model, through its upper halves
-ENSEMBLE_SECONDS = 10.0  # to combine candidates, twice: for the ensemble and for the selection bias
+ENSEMBLE_SECONDS = 20.0  # to combine candidates, twice: for the ensemble and for the selection bias
 MOST_SLOWNESS = 20.0
 
 log = logging.getLogger("automm")

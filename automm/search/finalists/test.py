@@ -64,10 +64,10 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     if recipe and recipe != best:
         result["recipe"] = recipe
         result["against_recipe"] = difference(search, decided, answers[recipe][EVERY])
-    judged, tested = run.predictions(best), answers[best][EVERY]
-    if search.setup.task.metrics[search.setup.experiment.objective.removeprefix("val_")].of_labels:
-        judged, tested = None if judged is None else decisions(judged, decision), decided
-    result |= verdict_of(search.setup, loaded.links, judged, tested)
+    of_labels = search.setup.task.metrics[search.setup.experiment.objective.removeprefix("val_")].of_labels
+    # Judged reviews without the decision, which was fitted on them.
+    tested = decided if of_labels else answers[best][EVERY]
+    result |= verdict_of(search.setup, loaded.links, run.predictions(best), tested)
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
     _save_answers(search, answers)
