@@ -76,7 +76,7 @@ class Searched:
         return [json.loads(line) for line in self.reviews.read_text().splitlines()]
 
 
-@pytest.fixture(scope="module", params=["text", "both"])
+@pytest.fixture(scope="module", params=["text", pytest.param("both", marks=pytest.mark.slow)])
 def searched(request, tmp_path_factory, shared_cache):
     """With `text` the manifest names no number: models have no tower of metadata."""
     import tensorflow as tf

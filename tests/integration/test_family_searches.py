@@ -24,6 +24,15 @@ IMAGES = [key for key, family in FAMILIES.items() if family.reads == ("image",)]
 # Each family once; there is one more of texts than of pictures.
 PAIRS = [*zip(TEXTS, [*IMAGES, IMAGES[0]], strict=True), *zip(JOINT, JOINT, strict=True)]
 LOW = TEXTS[0]  # in mixed precision
+FEW = [PAIRS[0], PAIRS[4], PAIRS[7]]  # the others take two minutes; `tests/keras/test_families` reads each family
+SEARCHED = pytest.mark.parametrize(
+    "runs",
+    [
+        pytest.param(FEW, id="few"),
+        pytest.param([pair for pair in PAIRS if pair not in FEW], id="others", marks=pytest.mark.slow),
+    ],
+    indirect=True,
+)
 PREDICT = """
 import sys
 from pathlib import Path
@@ -42,8 +51,8 @@ def experiment(reviews, text, image, precision, **settings):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, reviews, shared_cache):
-    """(run, encoders) of each pair. One tuned candidate for each pair whose blocks can be trained."""
+def runs(request, tmp_path_factory, reviews, shared_cache):
+    """{pair: run} of some pairs. One tuned candidate for each pair whose blocks can be trained."""
     import tensorflow as tf
     from conftest import RecordingTracker, SilentReporter
 
@@ -51,7 +60,7 @@ def runs(tmp_path_factory, reviews, shared_cache):
     tf.config.run_functions_eagerly(True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
-        for text, image in PAIRS:
+        for text, image in request.param:
             folders = [str(presets / text), str(presets / image)]
             space = {"fusion.operator": ["concatenation", "gated_unit"], "image.pooling": ["mean"]}
             if text == image:
@@ -80,6 +89,7 @@ def runs(tmp_path_factory, reviews, shared_cache):
     return found
 
 
+@SEARCHED
 def test_every_family_is_searched_and_fine_tuned(runs):
     for (text, image), run in runs.items():
         candidates = {candidate.name: candidate for candidate in run.candidates()}
@@ -93,6 +103,7 @@ def test_every_family_is_searched_and_fine_tuned(runs):
         assert [one for one in run.read("parity.json").values() if not one["exported"]] == [], (text, image)
 
 
+@SEARCHED
 def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_path):
     bundles = {}
     for pair, run in runs.items():
@@ -113,6 +124,7 @@ def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_p
 
 
 @advises("Set encoders.precision: float32 and search again, or export another format")
+@pytest.mark.parametrize("runs", [pytest.param(FEW, id="few")], indirect=True)
 def test_mixed_precision_has_no_onnx_form(runs, tmp_path):
     (run,) = (run for (text, _), run in runs.items() if text == LOW)
     with pytest.raises(ConfigError, match="in mixed_bfloat16: ONNX lacks") as caught:
@@ -123,6 +135,7 @@ def test_mixed_precision_has_no_onnx_form(runs, tmp_path):
 
 
 @pytest.mark.slow
+@SEARCHED
 def test_onnx_gives_the_same_answers(runs, tmp_path):
     import onnxruntime
 

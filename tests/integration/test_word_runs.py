@@ -27,7 +27,7 @@ SETTINGS_OF_RUN = {
 }
 
 
-@pytest.fixture(params=["classification", "regression"])
+@pytest.fixture(params=["classification", pytest.param("regression", marks=pytest.mark.slow)])
 def words_run(request, tmp_path, reporter, recorder, eager):
     """The records, and a run with candidates that read words and one that does not."""
     manifest = write_column_reviews(tmp_path / "data", request.param)
