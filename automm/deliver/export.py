@@ -13,6 +13,7 @@ from automm.config.inputs import FLOAT32
 from automm.deliver import mlflow_model
 from automm.deliver.bundle import whole_model, write_bundle
 from automm.deliver.checks import choose_candidate, files_of, require_empty_folder
+from automm.deliver.onnx_operators import add_operators
 from automm.errors import ConfigError
 from automm.models.average import with_decision
 from automm.models.packing import packed_layout
@@ -77,7 +78,22 @@ def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
     model({tensor.name: np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}, training=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside tf2onnx
+        add_operators()
         model.export(str(result / "model.onnx"), format="onnx", verbose=False)
+    _check_loads(result / "model.onnx")
     for name in files_of(about):
         if name != "model.keras":
             shutil.copyfile(bundle / name, result / name)
+
+
+def _check_loads(path: Path) -> None:
+    """Raise ConfigError if ONNX Runtime cannot load a model: tf2onnx writes operators that ONNX lacks as they are."""
+    import onnxruntime
+
+    try:
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the bindings of ONNX Runtime raise a class for each cause, without a common base
+        raise ConfigError(
+            f"--format onnx: ONNX Runtime cannot load the exported model ({str(error).splitlines()[0][:200]}). Use "
+            "--format keras or mlflow"
+        ) from error

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,19 @@ def test_mixed_precision_has_no_onnx_form(runs, tmp_path):
     hear(str(caught.value), "Set encoders.precision: float32 and search again, or export another format")
     assert not list(tmp_path.iterdir())
     export_candidate(run, "trial-001", tmp_path / "mlflow", "mlflow")
+
+
+@advises("Use --format keras or mlflow")
+@pytest.mark.parametrize("runs", [pytest.param(FEW, id="few")], indirect=True)
+def test_an_onnx_model_that_cannot_be_loaded_is_not_handed_over(runs, tmp_path, monkeypatch):
+    (run,) = (run for (text, _), run in runs.items() if text == "roberta")
+    monkeypatch.setattr("keras.Model.export", lambda model, path, **settings: Path(path).write_bytes(b"no model"))
+    with pytest.raises(ConfigError, match="cannot load the exported model") as caught:
+        export_candidate(run, "trial-001", tmp_path / "onnx", "onnx")
+    hear(str(caught.value), "Use --format keras or mlflow")
+    assert not list(tmp_path.iterdir())
+    for name in ("keras", "mlflow"):
+        export_candidate(run, "trial-001", tmp_path / name, name)
 
 
 @pytest.mark.slow

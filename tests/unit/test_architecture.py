@@ -38,8 +38,8 @@ ENGINES = {
     "keras": {"search", "deliver", "models"},
     "keras_hub": {"deliver", "models"},
     "tensorflow": {"cli", "search", "deliver", "models"},
-    "onnxruntime": {"search"},
-    "tf2onnx": {"search"},
+    "onnxruntime": {"deliver", "search"},
+    "tf2onnx": {"deliver", "search"},
     "typer": {"cli"},
 }
 LONGEST_MODULE, LONGEST_FUNCTION = 350, 60  # lines

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from automm.data.files import write_atomically
+from automm.deliver.onnx_operators import add_operators
 from automm.errors import CacheError
 
 OPSET = 17
@@ -118,6 +119,7 @@ def to_onnx(encoder: Any, inputs: Mapping[str, tuple[Any, Sequence[int | None]]]
         try:
             import tf2onnx
 
+            add_operators()
             model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
             return bytes(model.SerializeToString())
         except Exception as error:
