@@ -76,24 +76,28 @@ def _write_onnx(model: Any, bundle: Path, result: Path) -> None:
     result.mkdir()
     # Keras exports a model only after it was called; a composed model was only built.
     model({tensor.name: np.zeros((1, *tensor.shape[1:]), tensor.dtype) for tensor in model.inputs}, training=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside tf2onnx
-        add_operators()
-        model.export(str(result / "model.onnx"), format="onnx", verbose=False)
-    _check_loads(result / "model.onnx")
+    _convert(model, result / "model.onnx")
     for name in files_of(about):
         if name != "model.keras":
             shutil.copyfile(bundle / name, result / name)
 
 
-def _check_loads(path: Path) -> None:
-    """Raise ConfigError if ONNX Runtime cannot load a model: tf2onnx writes operators that ONNX lacks as they are."""
+def _convert(model: Any, path: Path) -> None:
+    """Write the ONNX form of a model, and load it: tf2onnx writes operators that ONNX lacks as they are.
+
+    Raises:
+        ConfigError: it cannot be converted, or ONNX Runtime cannot load the result.
+    """
     import onnxruntime
 
+    add_operators()
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside tf2onnx
+            model.export(str(path), format="onnx", verbose=False)
         onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the bindings of ONNX Runtime raise a class for each cause, without a common base
+    except Exception as error:  # tf2onnx and ONNX Runtime raise a class for each cause, without a common base
+        reason = str(error).split("failed:")[-1][:200]
         raise ConfigError(
-            f"--format onnx: ONNX Runtime cannot load the exported model ({str(error).splitlines()[0][:200]}). Use "
-            "--format keras or mlflow"
+            f"--format onnx: the model has no ONNX form ({type(error).__name__}: {reason}). Use --format keras or mlflow"
         ) from error

@@ -140,7 +140,7 @@ def test_mixed_precision_has_no_onnx_form(runs, tmp_path):
 def test_an_onnx_model_that_cannot_be_loaded_is_not_handed_over(runs, tmp_path, monkeypatch):
     (run,) = (run for (text, _), run in runs.items() if text == "roberta")
     monkeypatch.setattr("keras.Model.export", lambda model, path, **settings: Path(path).write_bytes(b"no model"))
-    with pytest.raises(ConfigError, match="cannot load the exported model") as caught:
+    with pytest.raises(ConfigError, match="the model has no ONNX form") as caught:
         export_candidate(run, "trial-001", tmp_path / "onnx", "onnx")
     hear(str(caught.value), "Use --format keras or mlflow")
     assert not list(tmp_path.iterdir())
@@ -161,6 +161,10 @@ def test_onnx_gives_the_same_answers(runs, tmp_path):
             {"trial-001", "trial-001-tuned", "trial-002-tuned"} & {one.name for one in run.candidates()}
         ):
             folder, model = tmp_path / f"{'-'.join(pair)}-{name}", whole_model(run, name)
+            if {"mobilenet", "vit"}.intersection(pair):  # tf2onnx cannot convert their layers
+                with pytest.raises(ConfigError, match="the model has no ONNX form.*Use --format keras or mlflow"):
+                    export_candidate(run, name, folder, "onnx")
+                continue
             export_candidate(run, name, folder, "onnx")
             session = onnxruntime.InferenceSession(folder / "model.onnx")
             arrays = {one.name: rng.integers(0, 2, (5, *one.shape[1:])).astype(one.dtype) for one in model.inputs}
