@@ -99,5 +99,6 @@ def _convert(model: Any, path: Path) -> None:
     except Exception as error:  # tf2onnx and ONNX Runtime raise a class for each cause, without a common base
         reason = str(error).split("failed:")[-1][:200]
         raise ConfigError(
-            f"--format onnx: the model has no ONNX form ({type(error).__name__}: {reason}). Use --format keras or mlflow"
+            f"--format onnx: the model has no ONNX form ({type(error).__name__}: {reason}). Use "
+            "--format keras or mlflow"
         ) from error

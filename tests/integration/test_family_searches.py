@@ -162,7 +162,7 @@ def test_onnx_gives_the_same_answers(runs, tmp_path):
         ):
             folder, model = tmp_path / f"{'-'.join(pair)}-{name}", whole_model(run, name)
             if {"mobilenet", "vit"}.intersection(pair):  # tf2onnx cannot convert their layers
-                with pytest.raises(ConfigError, match="the model has no ONNX form.*Use --format keras or mlflow"):
+                with pytest.raises(ConfigError, match=r"the model has no ONNX form.*Use --format keras or mlflow"):
                     export_candidate(run, name, folder, "onnx")
                 continue
             export_candidate(run, name, folder, "onnx")
