@@ -149,6 +149,14 @@ def test_an_onnx_model_that_cannot_be_loaded_is_not_handed_over(runs, tmp_path, 
         export_candidate(run, "trial-001", tmp_path / name, name)
 
 
+def refusal(run, name, folder):
+    try:
+        export_candidate(run, name, folder, "onnx")
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.slow
 @SEARCHED
 def test_onnx_gives_the_same_answers(runs, tmp_path):
@@ -162,11 +170,9 @@ def test_onnx_gives_the_same_answers(runs, tmp_path):
             {"trial-001", "trial-001-tuned", "trial-002-tuned"} & {one.name for one in run.candidates()}
         ):
             folder, model = tmp_path / f"{'-'.join(pair)}-{name}", whole_model(run, name)
-            try:
-                export_candidate(run, name, folder, "onnx")
-            except ConfigError as error:
-                assert "the model has no ONNX form" in str(error), error
-                assert NO_ONNX.intersection(pair), (pair, name, error)
+            if refused := refusal(run, name, folder):
+                assert NO_ONNX.intersection(pair), (pair, name, refused)
+                assert "the model has no ONNX form" in refused
                 continue
             session = onnxruntime.InferenceSession(folder / "model.onnx")
             arrays = {one.name: rng.integers(0, 2, (5, *one.shape[1:])).astype(one.dtype) for one in model.inputs}
