@@ -86,7 +86,7 @@ def _convert(model: Any, path: Path) -> None:
     """Write the ONNX form of a model, and load it: tf2onnx writes operators that ONNX lacks as they are.
 
     Raises:
-        ConfigError: it cannot be converted, or ONNX Runtime cannot load the result.
+        ConfigError: it cannot be converted, ONNX Runtime cannot load the result, or this has other inputs.
     """
     import onnxruntime
 
@@ -95,7 +95,10 @@ def _convert(model: Any, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecations inside tf2onnx
             model.export(str(path), format="onnx", verbose=False)
-        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        # tf2onnx makes an input of a constant that it has lost.
+        if lost := {one.name for one in session.get_inputs()} - {tensor.name for tensor in model.inputs}:
+            raise ValueError(f"{', '.join(sorted(lost))} became an input")
     except Exception as error:  # tf2onnx and ONNX Runtime raise a class for each cause, without a common base
         reason = str(error).split("failed:")[-1][:200]
         raise ConfigError(
