@@ -71,10 +71,24 @@ def paired_interval(
         metric: the name of one of the task's metrics.
         units: (n,) int64, the resampling unit of each review (`Setup.units`).
     """
+    difference, without = _paired(task, targets, first, second, metric, units)
+    return Interval(difference, **_bounds(difference, without))
+
+
+def paired_error(
+    task: Task, targets: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str, *, units: np.ndarray
+) -> float:
+    """Return the standard error of this difference, NaN of one unit; the arguments are those of `paired_interval`."""
+    return standard_error(_paired(task, targets, first, second, metric, units)[1])
+
+
+def _paired(
+    task: Task, targets: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str, units: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return `first` minus `second` in a metric, and the same without each of the units, (units,)."""
     places = places_of(units)
     ours, theirs = (jackknifed(task, metric, unit_sums(task, metric, targets, a, places)) for a in (first, second))
-    difference = ours[0] - theirs[0]
-    return Interval(difference, **_bounds(difference, ours[1] - theirs[1]))
+    return ours[0] - theirs[0], ours[1] - theirs[1]
 
 
 def interval(task: Task, targets: np.ndarray, answers: np.ndarray, metric: str, *, units: np.ndarray) -> Figure:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from automm.search.baselines import END_TO_END, baseline
+from automm.search.finalists import pilots
 from automm.search.finalists.pilots import Comparison, FrozenHead, compare
 from automm.tasks.registry import TASKS
 from automm.tracking.run_folder import COMPLETED, KILLED, Candidate, rank
@@ -16,7 +17,7 @@ RIGHT, WRONG = np.eye(2, dtype=np.float32), 1 - np.eye(2, dtype=np.float32)
 HEADS = {"text_only": (0.3, 10.0, WRONG), "concatenation": (0.5, 20.0, WRONG), "trial-001": (0.9, 40.0, RIGHT)}
 
 
-def search(pilot_score, pilot_seconds, heads=HEADS, name="end_to_end-pilot"):
+def search(pilot_score, pilot_seconds, heads=HEADS, name="end_to_end-pilot", direction="max"):
     candidates = [
         Candidate(head, "baseline", COMPLETED, history=[{}], evaluation="2 folds", score=score, seconds=seconds)
         for head, (score, seconds, _) in heads.items()
@@ -26,13 +27,16 @@ def search(pilot_score, pilot_seconds, heads=HEADS, name="end_to_end-pilot"):
     return SimpleNamespace(
         candidates=[*candidates, pilot],
         ranking=ranking,
-        run=SimpleNamespace(predictions=lambda name: np.concatenate([heads[name][2], RIGHT])),
+        run=SimpleNamespace(
+            predictions=lambda name: np.concatenate([heads[name][2] if name in heads else RIGHT, RIGHT])
+        ),
         setup=SimpleNamespace(
             folds=FOLDS,
             evaluation="2 folds",
             task=TASKS["classification"],
             arrays=SimpleNamespace(targets=np.array([0, 1, 0, 1])),
-            experiment=SimpleNamespace(objective="val_accuracy", direction="max"),
+            units=np.arange(4),
+            experiment=SimpleNamespace(objective="val_accuracy", direction=direction),
         ),
     )
 
@@ -62,6 +66,31 @@ def test_an_equal_score_does_not_win():
     assert not compare(search(1.0, 100.0), "end_to_end", "").won
 
 
+@pytest.mark.parametrize(
+    ("difference", "error", "direction", "won"),
+    [
+        (0.03, 0.014, "max", True),
+        (0.03, 0.016, "max", False),
+        (0.03, 0.0, "max", True),
+        (0.03, float("nan"), "max", False),
+        (-0.03, 0.014, "max", False),
+        (-0.03, 0.014, "min", True),
+        (0.03, 0.014, "min", False),
+    ],
+)
+def test_a_pilot_wins_by_two_standard_errors(monkeypatch, difference, error, direction, won):
+    monkeypatch.setattr(pilots, "paired_error", lambda *arguments, **more: error)
+    assert compare(search(1.0 + difference, 1.0, direction=direction), "end_to_end", "").won == won
+
+
+def test_the_error_is_that_of_both_answers_for_the_first_fold():
+    """The head is wrong on both rows, and the pilot on none: they differ by the same on each of the two units."""
+    wrong = {"text_only": HEADS["text_only"]}
+    assert compare(search(1.0, 1.0, heads=wrong), "end_to_end", "").error == 0.0
+    half = {"text_only": (0.3, 10.0, np.stack([RIGHT[0], RIGHT[0]]))}
+    assert compare(search(1.0, 1.0, heads=half), "end_to_end", "").error == pytest.approx(0.5)
+
+
 def test_without_a_frozen_head_a_pilot_wins_and_without_a_pilot_there_is_no_comparison():
     alone = compare(search(0.1, 1.0, heads={}), "end_to_end", "")
     assert (alone.won, alone.head, alone.equal_seconds_head, alone.difference) == (True, None, None, None)
@@ -71,15 +100,15 @@ def test_without_a_frozen_head_a_pilot_wins_and_without_a_pilot_there_is_no_comp
 
 def test_its_sentence_says_worth_and_cost():
     x, y = FrozenHead("x", 0.57, 20.0), FrozenHead("y", 0.58, 61.0)
-    found = Comparison("x-tuned", 0.6, 47.0, "epochs", y, x, 0.02, True, 5, True, 240.0)
+    found = Comparison("x-tuned", 0.6, 47.0, "epochs", y, x, 0.02, 0.009, True, 5, True, 240.0)
     assert found.sentence("val_macro_f1") == (
-        "x-tuned: macro-F1 0.600 on fold 1 of 5 in 47 s, +0.020 against the best frozen head, y (0.580 after 61 s); "
-        "the best of equal seconds, x, has 0.570 after 20 s; trained on all folds in 240 s"
+        "x-tuned: macro-F1 0.600 on fold 1 of 5 in 47 s, +0.020 (standard error 0.009) against the best frozen "
+        "head, y (0.580 after 61 s); the best of equal seconds, x, has 0.570 after 20 s; trained on all folds in 240 s"
     )
-    found = Comparison("x-tuned", 0.5, 47.0, "time", y, y, -0.08, False, 5, False, None)
+    found = Comparison("x-tuned", 0.5, 47.0, "time", y, y, -0.08, 0.03, False, 5, False, None)
     assert found.sentence("val_macro_f1") == (
-        "x-tuned: macro-F1 0.500 on fold 1 of 5 in 47 s, ended by the time limit, -0.080 against the best frozen head, "
-        "y (0.580 after 61 s)"
+        "x-tuned: macro-F1 0.500 on fold 1 of 5 in 47 s, ended by the time limit, -0.080 (standard error 0.030) "
+        "against the best frozen head, y (0.580 after 61 s); not trained on all folds, which takes a lead of 2 standard errors"
     )
 
 

@@ -1,12 +1,13 @@
 """Pilots: a candidate whose encoders are trained is first trained on one fold, and on all folds only if it wins there.
 
 The question of a pilot is whether training encoders is worth its time. One model is compared with one model, on the
-same judged rows: the pilot with the first fold's model of the best frozen head of tier 1. Only scores decide, because
-seconds differ from one computer and one run to the next. The best head of equal seconds is reported too: tier 1 could
-have gone on from the head that the pilot starts from for as long as the pilot took, so it is the best one that had been
-found by then. Heads are trained on all folds; the seconds of one fold are compared. Heads are chosen by their score on
-all folds, and the pilot's best epoch by the judged rows of the first fold, which favours a pilot slightly. With a
-holdout there is one fold, and the pilot is the candidate.
+same judged rows: the pilot with the first fold's model of the best frozen head of tier 1. It has to be better by more
+than two standard errors, or chance would start trainings of minutes to hours that gain nothing. Only scores decide,
+because seconds differ from one computer and one run to the next. The best head of equal seconds is reported too: tier 1
+could have gone on from the head that the pilot starts from for as long as the pilot took, so it is the best one that
+had been found by then. Heads are trained on all folds; the seconds of one fold are compared. Heads are chosen by their
+score on all folds, and the pilot's best epoch by the judged rows of the first fold, which favours a pilot slightly.
+With a holdout there is one fold, and the pilot is the candidate.
 """
 
 import logging
@@ -14,13 +15,17 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from automm.evaluate.compare import better, score
+import numpy as np
+
+from automm.evaluate.compare import paired_error, score
 from automm.search.candidates.estimator import Estimator
 from automm.search.session import Search
+from automm.tasks.base import LARGER
 from automm.tasks.registry import all_metrics
 from automm.tracking.run_folder import COMPLETED, KILLED, PILOT, Candidate
 
 SUFFIX = "-pilot"
+CLEAR = 2.0  # standard errors of the difference, by which a pilot must be better to win
 
 log = logging.getLogger("automm")
 
@@ -49,7 +54,8 @@ class Comparison:
         head: the best frozen head of tier 1, or None if there is no frozen head.
         equal_seconds_head: the best frozen head that tier 1 would have found in the seconds of the pilot.
         difference: `score` minus the score of `head`.
-        won: whether the pilot is better than `head`, or there is none.
+        error: the standard error of the difference over the judged units of the fold.
+        won: whether the pilot is better than `head` by more than CLEAR standard errors, or there is no head.
         folds: the number of folds of the setup.
         all_folds: whether the candidate has been trained on all of them.
         all_folds_seconds: the seconds of that training.
@@ -62,6 +68,7 @@ class Comparison:
     head: FrozenHead | None
     equal_seconds_head: FrozenHead | None
     difference: float | None
+    error: float | None
     won: bool
     folds: int
     all_folds: bool
@@ -79,12 +86,16 @@ class Comparison:
         other = ""
         if equal is not None and equal != head:
             other = f"; the best of equal seconds, {equal.name}, has {equal.score:.3f} after {equal.seconds:.0f} s"
-        after = "" if self.folds == 1 or not self.won else "; not trained on all folds"
+        after = ""
         if self.all_folds_seconds is not None:
             after = f"; trained on all folds in {self.all_folds_seconds:.0f} s"
+        elif self.folds > 1:
+            after = "; not trained on all folds" + (
+                "" if self.won else f", which takes a lead of {CLEAR:.0f} standard errors"
+            )
         return (
-            f"{own}, {self.difference:+.3f} against the best frozen head, {head.name} ({head.score:.3f} after "
-            f"{head.seconds:.0f} s){other}{after}"
+            f"{own}, {self.difference:+.3f} (standard error {self.error:.3f}) against the best frozen head, "
+            f"{head.name} ({head.score:.3f} after {head.seconds:.0f} s){other}{after}"
         )
 
 
@@ -151,6 +162,10 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
         FrozenHead(head.name, _first_fold_score(search, head), spent[head.name]) if head else None
         for head in (heads[0] if heads else None, _of_equal_seconds(heads, spent, start, pilot.seconds))
     )
+    difference, error, won = None, None, True
+    if best is not None:
+        difference, error = pilot.score - best.score, _error(search, pilot.name, best.name)
+        won = difference * (1 if setup.experiment.direction == LARGER else -1) > CLEAR * error
     whole = completed.get(name) if folds > 1 else None
     return Comparison(
         candidate=name,
@@ -159,8 +174,9 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
         stopped=pilot.stopped,
         head=best,
         equal_seconds_head=equal,
-        difference=None if best is None else pilot.score - best.score,
-        won=best is None or better(pilot.score, best.score, setup.experiment.direction),
+        difference=difference,
+        error=error,
+        won=won,
         folds=folds,
         all_folds=whole is not None,
         all_folds_seconds=whole.seconds if whole else None,
@@ -169,10 +185,23 @@ def compare(search: Search, name: str, start: str) -> Comparison | None:
 
 def _first_fold_score(search: Search, head: Candidate) -> float:
     """Return the objective of a head's first model on the judged rows of the first fold, from its stored answers."""
-    setup, answers = search.setup, search.run.predictions(head.name)
-    assert answers is not None, f"{search.run.predictions_path(head.name)} is missing"
-    rows = setup.folds[0].validation
-    return score(setup.task.measure(setup.arrays.targets[rows], answers[: len(rows)]), setup.experiment.objective)
+    setup = search.setup
+    targets = setup.arrays.targets[setup.folds[0].validation]
+    return score(setup.task.measure(targets, _first_fold_answers(search, head.name)), setup.experiment.objective)
+
+
+def _error(search: Search, pilot: str, head: str) -> float:
+    """Return the standard error of the difference of both in the objective on the judged rows of the first fold."""
+    setup, rows = search.setup, search.setup.folds[0].validation
+    first, second = (_first_fold_answers(search, name) for name in (pilot, head))
+    metric = setup.experiment.objective.removeprefix("val_")
+    return paired_error(setup.task, setup.arrays.targets[rows], first, second, metric, units=setup.units[rows])
+
+
+def _first_fold_answers(search: Search, name: str) -> np.ndarray:
+    answers = search.run.predictions(name)
+    assert answers is not None, f"{search.run.predictions_path(name)} is missing"
+    return answers[: len(search.setup.folds[0].validation)]
 
 
 def _seconds_until_found(search: Search) -> dict[str, float]:
