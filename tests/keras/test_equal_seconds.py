@@ -108,7 +108,8 @@ def test_its_sentence_says_worth_and_cost():
     found = Comparison("x-tuned", 0.5, 47.0, "time", y, y, -0.08, 0.03, False, 5, False, None)
     assert found.sentence("val_macro_f1") == (
         "x-tuned: macro-F1 0.500 on fold 1 of 5 in 47 s, ended by the time limit, -0.080 (standard error 0.030) "
-        "against the best frozen head, y (0.580 after 61 s); not trained on all folds, which takes a lead of 2 standard errors"
+        "against the best frozen head, y (0.580 after 61 s); not trained on all folds, which takes a lead of 2 "
+        "standard errors"
     )
 
 
