@@ -125,16 +125,23 @@ class Bench:
                 )
         self.check_memory(model, folds)
 
-    def check_memory(self, model: Any, folds: int) -> None:
-        """Raise TrialError if so many models of this size cannot be trained in the free memory."""
+    def check_memory(self, model: Any, folds: int, solver: int = 0) -> None:
+        """Raise TrialError if so many models of this size cannot be trained in the free memory.
+
+        Args:
+            solver: further bytes per trained parameter, of one model at a time.
+        """
         trained = sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-        needed, free = folds * trained * BYTES_TRAINED, available_memory()
+        needed, free = trained * (folds * BYTES_TRAINED + solver), available_memory()
         if needed > free:
-            raise TrialError(
+            large = (
                 "too large for the free memory\n"
                 f"Training {folds} models of {trained:,} parameters needs {needed / 1e6:,.0f} MB, and "
-                f"{free / 1e6:,.0f} MB are free. Free memory, or remove large choices from the space"
+                f"{free / 1e6:,.0f} MB are free. "
             )
+            if solver:
+                raise TrialError(large + "Free memory, or remove it from the baselines")
+            raise TrialError(large + "Free memory, or remove large choices from the space")
 
     def evaluate_models(self, models: Sequence[Any]) -> Trained:
         """Evaluate models that need no gradient descent, each on the validation rows of its fold."""

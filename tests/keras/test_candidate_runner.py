@@ -20,6 +20,7 @@ from automm.search.autokeras.tuner import TrialFailed
 from automm.search.bench import Bench
 from automm.search.candidate_runner import CandidateRunner, cause_of, trial_name
 from automm.search.candidates import head as heads
+from automm.search.candidates import linear
 from automm.search.candidates.head import Head
 from automm.search.setup.data import encoder_sources, load, prepare
 from automm.tracking.run_folder import COMPLETED, FAILED, create_run
@@ -174,6 +175,21 @@ def test_models_that_do_not_fit_into_memory_are_not_trained(make, task, monkeypa
     assert runner.bench.fold_models(small)
     monkeypatch.setattr(bench, "available_memory", lambda: 10**9)
     assert runner.bench.fold_models(large)
+
+
+@advises("Free memory, or remove it from the baselines")
+def test_a_linear_model_needs_memory_for_its_solver(make, task, monkeypatch):
+    """Of a thousand classes and 65,536 buckets of words: half a gigabyte for the models, 22 for the solver."""
+    runner, _ = make()
+    model = head(task, **{"fusion/width": 2, "label/layers": 0})()
+    trained = sum(variable.shape.num_elements() for variable in model.trainable_variables)
+    monkeypatch.setattr(bench, "available_memory", lambda: trained * (2 * 16 + 339))
+    runner.bench.check_memory(model, 2)
+    with pytest.raises(TrialError, match="too large for the free memory") as caught:
+        linear.fit_linear(runner.bench, [model, model], linear.Logistic(), None)
+    hear(str(caught.value), "Free memory, or remove it from the baselines")
+    monkeypatch.setattr(bench, "available_memory", lambda: trained * (2 * 16 + 340))
+    runner.bench.check_memory(model, 2, linear.SOLVER_BYTES)
 
 
 @advises("Raise budget.parameters, or remove large choices from the space")

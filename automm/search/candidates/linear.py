@@ -31,6 +31,7 @@ PARTS = {  # the modalities of each baseline; those that the manifest lacks are 
     "all_encoders": ("text", "image", "metadata", "history"),  # and all encoders of a modality
 }
 DESIGN_ROWS = 4096
+SOLVER_BYTES = 340  # of L-BFGS per coefficient: ten pairs of float64 vectors, and copies
 NEVER = -1e3  # the logit of a class that is not in the training rows of a fold
 
 Weights = tuple[np.ndarray, np.ndarray]  # coefficients (outputs, features) and intercepts (outputs,)
@@ -138,6 +139,7 @@ def fit_linear(
     Args:
         design: provides the design matrix of a model for some reviews, (rows, features), dense or sparse.
     """
+    bench.check_memory(models[0], len(models), SOLVER_BYTES)
     setup, objective = bench.setup, bench.setup.experiment.objective
     by_strength: dict[float, list[tuple[Weights, np.ndarray]]] = {}
     for model, fold in zip(models, setup.folds, strict=True):
