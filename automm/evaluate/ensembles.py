@@ -229,7 +229,7 @@ class BestForm:
         best, most = self.forms[0], 0.0
         for form in self.forms[1:]:
             gain, error = gain_of(crossings, form, self.forms[0], left_out)
-            if gain > max(most, CLEAR * error):
+            if gain > most and gain > CLEAR * error:  # never if the error is not known (NaN)
                 best, most = form, gain
         return best
 

@@ -240,6 +240,14 @@ def test_a_form_that_is_not_clearly_better_is_not_picked():
     assert BestForm((greedy, Bagged(Library((0, 1, 2))))).pick(crossings_of(judged)) is greedy
 
 
+@pytest.mark.parametrize("error", [float("nan"), 0.06])
+def test_a_gain_without_a_known_error_is_not_clear(monkeypatch, error):
+    monkeypatch.setattr("automm.evaluate.ensembles.gain_of", lambda *arguments: (0.1, error))
+    judged = drawn(3, candidates=3)
+    greedy = Greedy(Library((0, 1, 2)))
+    assert BestForm((greedy, Bagged(Library((0, 1, 2))))).pick(crossings_of(judged)) is greedy
+
+
 def test_the_costs_of_more_members_grow():
     costs = Costs((1.0, 2.0, 3.0), (frozenset("a"), frozenset("a"), frozenset("b")), (("a", 10.0), ("b", 20.0)))
     found = [costs.of(range(count)) for count in range(1, 4)]

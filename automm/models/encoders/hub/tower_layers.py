@@ -231,7 +231,7 @@ class BiasedBlock(keras.layers.Layer):
         read = (*states_shape[:2], *parts[1:])
         self.mixed = layer(dense, "mixed", read, "bthd,hdf->btf", (None, features), bias_axes="f")
         self.mixed_norm = layer(norm, "mixed_norm", states_shape, epsilon=1e-5)
-        self.wide = layer(keras.layers.Dense, "wide", states_shape, self.inner)
+        self.wide = layer(keras.layers.Dense, "wide", states_shape, self.inner, activation="gelu")
         self.narrow = layer(keras.layers.Dense, "narrow", (*states_shape[:2], self.inner), features)
         self.norm = layer(norm, "norm", states_shape, epsilon=1e-5)
         self.dropout = layer(keras.layers.Dropout, "dropout", states_shape, self.dropout_rate)
@@ -246,9 +246,7 @@ class BiasedBlock(keras.layers.Layer):
         given, real = (self.query(states), self.key(states), self.value(states)), ops.cast(mask, "bool")
         read = self.mixed(ops.dot_product_attention(*given, bias=bias, mask=real[:, None, None]))
         states = self.mixed_norm(states + self.dropout(read, training=training))
-        wide = self.wide(states)
-        wide *= (1 + ops.erf(wide * 2**-0.5)) / 2  # GELU; ONNX lacks the operation of Keras' own
-        return self.norm(states + self.dropout(self.narrow(wide), training=training))
+        return self.norm(states + self.dropout(self.narrow(self.wide(states)), training=training))
 
     def compute_output_shape(self, states_shape: Any, bias_shape: Any = None, mask_shape: Any = None) -> Any:
         return states_shape
