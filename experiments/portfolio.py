@@ -1,10 +1,8 @@
-"""Question: which points of the search space are good first proposals on data that they were not chosen on, and which
-hyperparameters decide?
+"""Question: which points of the search space are good first proposals on data that they were not chosen on?
 
 Command:  python experiments/portfolio.py MANIFEST... --to experiments/portfolio.json      measures, then chooses
           python experiments/portfolio.py --to experiments/portfolio.json                  chooses from the measurements
           python experiments/portfolio.py --pool --sets NAME... --data DATA --to experiments/pool.json
-          python experiments/portfolio.py --explain --to experiments/pool.json
           What the JSON file holds is kept: the same command goes on where it was stopped.
 Data:     any manifests; experiments/README.md says which were used and how to write them.
 Cost:     see `seconds` in the result, without encoding.
@@ -20,20 +18,14 @@ set (`demo`, `demo-300`) are left out together. The data sets of `--shown` (the 
 the project's examples and tables are made on them, and a portfolio picked on them would make these look better.
 
 The pool (`--pool`) has points of a larger space, POOL: every row of the table that a default space may need. To be
-measured in a few hours, a point is trained on three folds of at most 900 reviews. `--explain` prints for each of its
-hyperparameters eta squared: the share of the variance of the score over the points of a data set that is between its
-choices (one-way; of the points that have it), averaged over the data sets on which it can have an effect. The null is
-the same mean after the points' scores are shuffled, in all data sets alike: that a point is good everywhere is kept.
-Eta squared of noise grows with the number of choices, so that only the excess over the null ranks. Scores of a few
-failed trainings can decide a variance; the same share of the variance of ranks is therefore printed too. `--given`
-first subtracts additive effects of other hyperparameters, fitted by least squares on each data set.
+measured in a few hours, a point is trained on three folds of at most 900 reviews. `explain_pool.py` tells which of its
+hyperparameters decide.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
 from math import comb
 from pathlib import Path
 from typing import Any
@@ -66,10 +58,6 @@ POOL_SETTINGS = (
     *(f"space.{name}={json.dumps(choices)}" for name, choices in POOL.items()),
 )
 POOL_REVIEWS = 900
-ENOUGH = 40  # measured points of a data set that is explained
-SHUFFLES = 2_000
-# How many pictures a review of the data set needs, at most, for a hyperparameter to have an effect.
-PICTURES = {"image/pooling": 2, "image/heads": 2}
 
 
 def main() -> None:
@@ -86,23 +74,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=[], help="data sets of encoder_data.py, beside the manifests")
     parser.add_argument("--data", type=Path, help="the folder with these data sets")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "automm-pool")
-    parser.add_argument("--also", type=Path, nargs="*", default=[], help="results of the same points, joined with --to")
-    parser.add_argument("--explain", action="store_true", help="print which hyperparameters decide; measure nothing")
-    parser.add_argument("--given", nargs="*", default=[], help="hyperparameters whose effects are subtracted first")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"data": {}}
     if arguments.to.is_file():
         result = json.loads(arguments.to.read_text(encoding="utf-8"))
-    for path in arguments.also:
-        other = json.loads(path.read_text(encoding="utf-8"))
-        shorter, longer = sorted((result.setdefault("points", other["points"]), other["points"]), key=len)
-        if longer[: len(shorter)] != shorter:
-            raise SystemExit(f"{path} has other points")
-        result["points"] = longer
-        result["data"] |= other["data"]
-    if arguments.explain:
-        print_explained(result, arguments)
-        return
     result.setdefault("points", random_points(arguments.points, arguments.pool))
     for path in [*arguments.manifests, *written(arguments)]:
         if not path.is_file():
@@ -263,102 +238,6 @@ def leave_one_out(result: dict[str, Any], picked_on: list[str], objective: str) 
             "best": float(own.max()),
         }
     return answer
-
-
-def explained(choices: Sequence[Any], scores: np.ndarray) -> np.ndarray:
-    """Return eta squared of a hyperparameter on each data set, (data sets,): the share of the variance of scores that
-    is between its choices. 0 where the scores are all equal.
-
-    Args:
-        choices: of each point; None where a point does not have the hyperparameter: it is left out.
-        scores: (data sets, points).
-    """
-    here = np.array([choice is not None for choice in choices])
-    scores, codes = scores[:, here], codes_of([choice for choice in choices if choice is not None])
-    members = np.eye(codes.max() + 1)[codes]
-    centred = scores - scores.mean(axis=1, keepdims=True)
-    between = ((centred @ members) ** 2 / members.sum(axis=0)).sum(axis=1)
-    total = (centred**2).sum(axis=1)
-    return np.divide(between, total, out=np.zeros(len(scores)), where=total > 0)
-
-
-def codes_of(choices: Sequence[Any]) -> np.ndarray:
-    """Return the number of each choice among the different ones, in order of their first appearance."""
-    different = list(dict.fromkeys(choices))
-    return np.array([different.index(choice) for choice in choices])
-
-
-def residuals(given: Sequence[Sequence[Any]], scores: np.ndarray) -> np.ndarray:
-    """Return (data sets, points): scores without the additive effects of some hyperparameters on each data set.
-
-    Args:
-        given: the choices of each hyperparameter, as in `explained`; None counts as a choice.
-    """
-    design = np.hstack([np.ones((scores.shape[1], 1)), *(np.eye(len(set(row)))[codes_of(row)] for row in given)])
-    return scores - (design @ np.linalg.lstsq(design, scores.T, rcond=None)[0]).T
-
-
-def with_null(choices: Sequence[Any], scores: np.ndarray) -> dict[str, float]:
-    """Return the mean eta squared over data sets, and that of shuffled points: median, 95 % quantile, p."""
-    share, rng = float(explained(choices, scores).mean()), np.random.default_rng(1)
-    null = np.array([explained(choices, scores[:, rng.permutation(scores.shape[1])]).mean() for _ in range(SHUFFLES)])
-    p = (1 + np.sum(null >= share - 1e-12)) / (1 + SHUFFLES)
-    return {"share": share, "median": float(np.median(null)), "q95": float(np.quantile(null, 0.95)), "p": float(p)}
-
-
-def explainable(result: dict[str, Any]) -> list[str]:
-    """Return the data sets on which ENOUGH points have been measured."""
-    return [name for name, data in result["data"].items() if len(data["validation"]) >= ENOUGH]
-
-
-def explain(result: dict[str, Any], objective: str, given: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the hyperparameters that vary, those with the largest excess over the null first.
-
-    The points are those that are measured on all data sets of `explainable`, and failed on none.
-    """
-    data = {name: result["data"][name] for name in explainable(result)}
-    every = range(min(len(of["validation"]) for of in data.values()))
-    kept = [at for at in every if not any("error" in of["validation"][at] for of in data.values())]
-    points = [result["points"][at] for at in kept]
-    scores = np.array([[of["validation"][at][objective] for at in kept] for of in data.values()])
-    ranks = scores.argsort(axis=1).argsort(axis=1).astype(float)
-    if given:
-        columns = [[point.get(name) for point in points] for name in given]
-        scores, ranks = residuals(columns, scores), residuals(columns, ranks)
-    found = []
-    for name in dict.fromkeys(name for point in points for name in point):
-        choices = [point.get(name) for point in points]
-        different = sorted({choice for choice in choices if choice is not None}, key=str)
-        needed = PICTURES.get(name, int(name.startswith("image/")))
-        sets = [place for place, of in enumerate(data.values()) if of["pictures"] >= needed]
-        if len(different) < 2 or not sets or name in given:
-            continue
-        here = [place for place, choice in enumerate(choices) if choice is not None]
-        middle = scores[np.ix_(sets, here)].mean(axis=1)
-        effects = {}
-        for choice in different:
-            own = [place for place in here if choices[place] == choice]
-            effects[str(choice)] = float((scores[np.ix_(sets, own)].mean(axis=1) - middle).mean())
-        found.append(
-            {"name": name, "points": len(here), "sets": len(sets), **with_null(choices, scores[sets])}
-            | {"of_ranks": with_null(choices, ranks[sets]), "effects": effects}
-            | {"by_set": dict(zip(data, map(float, explained(choices, scores)), strict=True))}
-        )
-    return sorted(found, key=lambda row: row["median"] - row["share"])
-
-
-def print_explained(result: dict[str, Any], arguments: argparse.Namespace) -> None:
-    rows = explain(result, arguments.objective, arguments.given)
-    heads = ["hyperparameter", "points", "data sets", "variance explained", "null: median (95 %)", "p"]
-    heads += ["of ranks", "null: median (95 %)", "p", *explainable(result), "mean of each choice minus mean of all"]
-    print("| " + " | ".join(heads) + " |\n" + "|---" * len(heads) + "|")
-    for row in rows:
-        cells = [row["name"], str(row["points"]), str(row["sets"])]
-        for found in (row, row["of_ranks"]):
-            cells += [f"{found['share']:.3f}", f"{found['median']:.3f} ({found['q95']:.3f})", f"{found['p']:.4f}"]
-        cells += [f"{share:.2f}" for share in row["by_set"].values()]
-        best_first = sorted(row["effects"].items(), key=lambda effect: -effect[1])
-        print("| " + " | ".join([*cells, ", ".join(f"{name} {effect:+.3f}" for name, effect in best_first)]) + " |")
 
 
 def write(path: Path, result: dict[str, Any]) -> None:
