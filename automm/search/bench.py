@@ -17,6 +17,7 @@ from automm.search.features.encoding_time import EncodingTime
 from automm.search.features.states import States, encode_states, input_rows, states_time
 from automm.search.memory import available_memory
 from automm.search.setup.data import Setup, feature_store
+from automm.search.space.effective import effective_space
 from automm.search.space.table import readouts
 from automm.search.space.validation import space_of
 from automm.search.training.batches import Rows, WithoutModality
@@ -32,7 +33,8 @@ class Bench:
     """One setup with its encoders and the saved models of the run.
 
     Attributes:
-        space: the search space of the experiment.
+        space: the search space of the experiment, without what has no effect on the data.
+        without_effect: what is left out, by hyperparameter, and why.
         layers: the layers of the encoders; built, with their weights, when they are first needed.
         progress: called with (what, steps done, total steps).
         deadline: a time of `time.monotonic`, or None.
@@ -43,7 +45,8 @@ class Bench:
         self, setup: Setup, run: Run, progress: Callable[[str, int, int], None], deadline: float | None = None
     ):
         self.setup, self.run, self.progress, self.deadline = setup, run, progress, deadline
-        self.space = space_of(setup.experiment, setup.dataset.manifest)
+        whole, most = space_of(setup.experiment, setup.dataset.manifest), setup.experiment.inputs.max_images
+        self.space, self.without_effect = effective_space(whole, setup.dataset.reviews, most)
         self.layers = EncoderLayers.of(setup.sources, setup.arrays.sizes, [*readouts(self.space), "text", "image"])
         self.batch_size = setup.experiment.training.batch_size
         self._states: dict[Set[EncoderKey], States] = {}  # by the encoders whose states they are

@@ -161,6 +161,9 @@ def _search_in_folder(
         try:
             tracker.begin(run, flatten(experiment.model_dump(mode="json")), _dataset(setup))
             search = Search(setup, run, tracker, reporter, spent.end(experiment.budget.time))
+            for reason in dict.fromkeys(search.bench.without_effect.values()):
+                names = [name for name, why in search.bench.without_effect.items() if why == reason]
+                log.info("not varied, because %s: %s", reason, ", ".join(names))
             try:
                 summary = _run_stages(search, loaded, worker_options)
             except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """The search space. These tests need Keras, because choices are Keras layers."""
 
+from pathlib import Path
 from typing import ClassVar
 
 import keras_tuner
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from automm.config.experiment import load_experiment, resolve
+from automm.data.records.reviews import Review
 from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
@@ -15,6 +17,7 @@ from automm.models.pooling import POOLINGS
 from automm.models.readouts import PLACES, READOUTS, is_sequence
 from automm.search.autokeras.tuner import active_values
 from automm.search.space import table as space_module
+from automm.search.space.effective import effective_space
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import (
     DEFAULTS,
@@ -392,3 +395,51 @@ def test_a_search_reads_the_encoders_that_points_and_baselines_read(tmp_path, sp
 def test_a_search_of_one_encoder_reads_it(tmp_path):
     experiment = resolve({"manifest": "m.yaml", "baselines": "none"}, tmp_path, name="x")
     assert encoders_read(experiment, full_space()) == {"text": ("auto",), "image": ("efficientnet-lite0",)}
+
+
+def reviews_of(*shapes):
+    """Reviews with (text, number of pictures)."""
+    picture = (Path("p.png"),)
+    return [Review(f"r{at}", text, picture * count, "a", "", "", "") for at, (text, count) in enumerate(shapes)]
+
+
+class TestEffectiveSpace:
+    @pytest.mark.parametrize(("counts", "limit", "varied"), [((0, 2), 4, True), ((0, 2), 1, False), ((1, 1), 4, False)])
+    def test_poolings_need_two_pictures_of_a_review(self, counts, limit, varied):
+        whole = full_space()
+        space, why = effective_space(whole, reviews_of(*(("good", count) for count in counts)), limit)
+        if varied:
+            assert (space, why) == (whole, {})
+            return
+        assert set(why) == {"image/pooling", "image/heads"}
+        assert set(why.values()) == {"no review has two pictures that are read"}
+        assert space == {**{n: c for n, c in whole.items() if n != "image/heads"}, "image/pooling": ("mean",)}
+
+    def test_without_pictures_nothing_of_pictures_is_varied(self):
+        whole = narrow({"image.readout": ["average", "gem"], "image.source": ["frozen", "convolution"]})
+        space, why = effective_space(whole, reviews_of(("good", 0)), 4)
+        assert all(len(space[name]) == 1 for name in space if name.startswith("image/"))
+        assert space["image/source"] == ("frozen",)
+        assert not {"image/depth", "image/kernel", "image/heads"} & set(space)
+        assert {"image/readout", "image/source", "image/depth", "image/pooling"} <= set(why)
+        assert {name: choices for name, choices in space.items() if not name.startswith("image/")} == {
+            name: choices for name, choices in whole.items() if not name.startswith("image/")
+        }
+        assert all(contains(space, point) for point in portfolio(space, why))
+
+    def test_without_texts_nothing_of_texts_is_varied(self):
+        whole = narrow({"text.readout": ["mean", "cls"], "words.width": [0, 16]})
+        space, why = effective_space(whole, reviews_of((" ", 2)), 4)
+        assert (space["text/readout"], space["words/width"]) == (("mean",), (0,))
+        assert set(why) == {"text/readout", "words/width"}
+
+    def test_a_list_of_the_user_keeps_its_own_first_choice(self):
+        whole = narrow({"image.pooling": ["max", "gated_attention"]})
+        assert effective_space(whole, reviews_of(("good", 1)), 4)[0]["image/pooling"] == ("max",)
+
+    def test_points_of_the_portfolio_are_not_lost_with_their_pooling(self):
+        space, why = effective_space(full_space(), reviews_of(("good", 1)), 4)
+        found = portfolio(space, why)
+        assert {point["image/pooling"] for point in found} == {"mean"}
+        assert len(found) > len(portfolio(space))
+        assert all(contains(space, point) for point in found)

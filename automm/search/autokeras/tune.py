@@ -36,7 +36,9 @@ def tune(
         objective=experiment.objective,
         seed=experiment.seed,
         folder=bench.run.folder / folder,
-        portfolio=portfolio(bench.space)[: share_of(experiment.budget.trials)] if experiment.portfolio else (),
+        portfolio=portfolio(bench.space, bench.without_effect)[: share_of(experiment.budget.trials)]
+        if experiment.portfolio
+        else (),
         epochs=experiment.training.epochs,
         encoders=bench.layers.encoders,
         columns=setup.dataset.manifest.towers(experiment.inputs),

@@ -6,6 +6,7 @@ point, with values in the order of NAMES; None where the hyperparameter does not
 """
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from automm.search.space.table import TABLE, Space, default, is_active
@@ -42,15 +43,18 @@ def share_of(trials: int) -> int:
     return max(1, trials // 3)
 
 
-def portfolio(space: Space) -> list[dict[str, Any]]:
+def portfolio(space: Space, without_effect: Collection[str] = ()) -> list[dict[str, Any]]:
     """Return the points that a search in `space` starts with.
 
     A number that is not in the space is replaced by the nearest choice. A point is left out if its operator or pooling
     is not in the space, or if it has become equal to an earlier one.
+
+    Args:
+        without_effect: hyperparameters of which any choice will do (`space/effective.py`).
     """
     proposals: list[dict[str, Any]] = []
     for row in PORTFOLIO:
-        point = _into(space, dict(zip(NAMES, row, strict=True)))
+        point = _into(space, {n: value for n, value in zip(NAMES, row, strict=True) if n not in without_effect})
         if point is not None and point not in proposals:
             proposals.append(point)
     return proposals
