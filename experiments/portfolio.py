@@ -55,7 +55,6 @@ POOL: dict[str, list[Any]] = {
     "training.class_weights": ["none", "square_root", "inverse"],
     "training.focal_gamma": [0.0, 2.0],
     "training.label_smoothing": [0.0, 0.1],
-    "training.mixup": [0.0, 0.2],
     "training.auxiliary": [0.0, 0.3],
     "training.modulation": [0.0, 0.3],
     "training.modality_dropout": [0.0, 0.25],

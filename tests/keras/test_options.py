@@ -14,7 +14,7 @@ from automm.models.fusion import FUSIONS
 from automm.search.session import finished_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
-from automm.search.training.batches import Batches, Feed, partners
+from automm.search.training.batches import Batches, Feed
 from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
@@ -28,7 +28,6 @@ EACH = {
     "weight_decay": 10.0,
     "focal_gamma": 2.0,
     "label_smoothing": 0.1,
-    "mixup": 0.4,
     "auxiliary": 0.5,
     "modulation": 1.0,
     "modality_dropout": 0.5,
@@ -97,44 +96,6 @@ class TestLosses:
     def test_smoothing(self):
         np.testing.assert_allclose(smoothed(np.eye(4, dtype=np.float32), 0.2)[0], [0.85, 0.05, 0.05, 0.05])
         np.testing.assert_array_equal(smoothed(self.TARGETS, 0.0), self.TARGETS)
-
-
-class TestMixup:
-    def test_partners_are_a_permutation_of_the_real_rows(self):
-        shares = np.array([[0.25] * 4 + [0], [0.2] * 5, [0.5, 0.5, 0, 0, 0]], np.float32)
-        drawn = partners(shares, np.random.default_rng(0))
-        assert [sorted(row) for row in drawn.tolist()] == [[0, 1, 2, 3, 4]] * 3
-        assert drawn[0, 4] == 4
-        assert drawn[2, 2:].tolist() == [2, 3, 4]
-        assert len({tuple(partners(shares, np.random.default_rng(seed))[1]) for seed in range(20)}) > 5
-
-    def test_shares_of_mixup_follow_the_beta_distribution(self):
-        kept = np.concatenate([Batches(np.arange(4000), 2000, (1,), None, 0.4).epoch(n).mixing[1] for n in range(3)])
-        assert kept.mean() == pytest.approx(0.5, abs=0.02)
-        assert kept.var() == pytest.approx(0.25 / (2 * 0.4 + 1), abs=0.02)
-
-    def test_mixup_does_not_change_the_batches(self):
-        plain, mixed = Batches(TRAIN, 3, (1,)).epoch(2), Batches(TRAIN, 3, (1,), None, 0.4).epoch(2)
-        np.testing.assert_array_equal(plain.rows, mixed.rows)
-        assert plain.mixing is None
-
-    def test_the_loss_is_that_of_soft_labels_on_mixed_vectors(self, source):
-        """Against numpy: what reaches the head, mixed; its answer; the cross-entropy with labels mixed alike."""
-        model, rows = still(), np.arange(6)
-        batch, weights = source.batch(rows), np.full(6, 1 / 6, np.float32)
-        order, kept = np.array([3, 0, 5, 1, 2, 4], np.int32), np.float32(0.3)
-        part = part_of(source.labels[rows], weights, partners=order, kept=kept)
-        loss = float(Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, part))
-        parts = Parts(model)
-        fused = np.asarray(parts.read(batch)[0])
-        mixed = kept * fused + (1 - kept) * fused[order]
-        targets = kept * part["targets"] + (1 - kept) * part["targets"][order]
-        assert loss == pytest.approx(weighed_cross_entropy(np.asarray(parts.answer(mixed)), targets, weights), rel=1e-5)
-        all_kept = {**part, "kept": np.float32(1.0)}
-        plain = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], weights)
-        assert float(
-            Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, all_kept)
-        ) == pytest.approx(plain, rel=1e-5)
 
 
 class TestParts:
@@ -336,8 +297,8 @@ def test_weight_decay_shrinks_matrices_and_no_biases(source):
 
 
 def test_options_of_a_point():
-    values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
-    assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
+    values = {"training/learning_rate": 0.1, "training/focal_gamma": 2.0, "training/class_weights": "none"}
+    assert Options.of(values, "inverse") == Options(class_weights="none", focal_gamma=2.0)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
     assert set(TIER_1_ONLY) < set(Options().values())
 
@@ -345,7 +306,7 @@ def test_options_of_a_point():
 @pytest.mark.parametrize(
     ("choices", "known"),
     [
-        ({"training.label_smoothing": [0.0, 0.1], "training.mixup": [0.0, 0.4]}, True),
+        ({"training.label_smoothing": [0.0, 0.1], "training.focal_gamma": [0.0, 2.0]}, True),
         ({"training.class_weights": ["none", "inverse"]}, True),
         ({"training.class_weights": "square_root"}, False),
         ({"training.label_smoothing": [0.05, 0.1]}, False),

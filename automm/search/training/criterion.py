@@ -10,7 +10,7 @@ from automm.search.training.modulation import Modulation, presence
 from automm.search.training.options import Plan
 from automm.search.training.parts import Parts
 
-Part = Mapping[str, Any]  # arguments of a batch: targets (n, ...), weights (n,); with mixup: partners (n,) and kept ()
+Part = Mapping[str, Any]  # arguments of a batch: targets (n, ...), weights (n,)
 
 
 class Criterion:
@@ -19,14 +19,14 @@ class Criterion:
     Auxiliary heads belong to the criterion: they are trained with the model, but are not part of it.
 
     Args:
-        model: a suffix or a whole model; mixup, auxiliary heads and modulation need a suffix with a fusion.
+        model: a suffix or a whole model; auxiliary heads and modulation need a suffix with a fusion.
         plan: the training options, the task with its loss, and the seed for the auxiliary heads' initial weights.
     """
 
     def __init__(self, model: Any, plan: Plan):
         options, seed = plan.options, plan.seed
         self._model, self._options, self._loss = model, options, LOSSES[plan.task.loss]
-        self._parts = Parts(model) if options.mixup or options.auxiliary or options.modulation else None
+        self._parts = Parts(model) if options.auxiliary or options.modulation else None
         self._auxiliary: list[Any] = []
         if self._parts is not None and options.auxiliary:
             self._auxiliary = [
@@ -48,10 +48,7 @@ class Criterion:
         if self._parts is None:
             return self._weighed(self._model(batch, training=True), part["targets"], part["weights"])
         fused, vectors = self._parts.read(batch)
-        if self._options.mixup:
-            total = self._mixed(fused, part)
-        else:
-            total = self._weighed(self._parts.answer(fused), part["targets"], part["weights"])
+        total = self._weighed(self._parts.answer(fused), part["targets"], part["weights"])
         if self._auxiliary:
             for head, vector, modality in zip(self._auxiliary, vectors, self._parts.modalities, strict=True):
                 weights = part["weights"] * presence(batch, modality)
@@ -69,19 +66,6 @@ class Criterion:
         import tensorflow as tf
 
         return tf.reduce_sum(self._loss.of_rows(targets, answers, self._options) * weights)
-
-    def _mixed(self, fused: Any, part: Part) -> Any:
-        """Return the loss of mixed pairs of fused vectors. Mixed cross-entropies equal those of mixed labels."""
-        import tensorflow as tf
-
-        assert self._parts is not None
-        kept, partners = part["kept"], part["partners"]
-        probabilities = self._parts.answer(kept * fused + (1.0 - kept) * tf.gather(fused, partners))
-        targets, weights = part["targets"], part["weights"]
-        others = tf.gather(targets, partners), tf.gather(weights, partners)
-        return kept * self._weighed(probabilities, targets, weights) + (1.0 - kept) * self._weighed(
-            probabilities, *others
-        )
 
 
 def _auxiliary_head(size: int, classes: int, seed: int) -> Any:
