@@ -56,7 +56,6 @@ POOL: dict[str, list[Any]] = {
     "training.focal_gamma": [0.0, 2.0],
     "training.label_smoothing": [0.0, 0.1],
     "training.auxiliary": [0.0, 0.3],
-    "training.modulation": [0.0, 0.3],
     "training.modality_dropout": [0.0, 0.25],
 }
 POOL_SETTINGS = (

@@ -19,7 +19,6 @@ OPTIONS = {
     "training.schedule": "cosine",
     "training.weight_decay": 0.3,
     "training.auxiliary": 0.5,
-    "training.modulation": 1.0,
     "training.modality_dropout": 0.5,
 }
 PROGRAM = """

@@ -8,6 +8,7 @@ import pytest
 from small import SHAPES, SMALL
 from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 
+from automm.data.inputs.modalities import without
 from automm.models import baselines
 from automm.models.encoders.halves import with_inputs
 from automm.models.fusion import FUSIONS
@@ -18,7 +19,6 @@ from automm.search.training.batches import Batches, Feed
 from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
-from automm.search.training.modulation import coefficients, only_modality, owners_of, with_noise
 from automm.search.training.options import TIER_1_ONLY, Options
 from automm.search.training.parts import Parts
 from automm.tracking.run_folder import COMPLETED, Candidate
@@ -29,7 +29,6 @@ EACH = {
     "focal_gamma": 2.0,
     "label_smoothing": 0.1,
     "auxiliary": 0.5,
-    "modulation": 1.0,
     "modality_dropout": 0.5,
 }
 
@@ -108,10 +107,13 @@ class TestParts:
 
     @pytest.mark.parametrize("operator", FUSIONS)
     def test_a_part_depends_only_on_its_modality(self, operator, source):
-        parts, batch = Parts(still(operator)), tensors(source, np.arange(8))
+        parts, batch = Parts(still(operator)), source.batch(np.arange(8))
         whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
-        for place, modality in enumerate(parts.modalities):
-            left = [np.asarray(vector) for vector in parts.read(only_modality(batch, modality))[1]]
+        for place in range(2):
+            left = [
+                np.asarray(vector)
+                for vector in parts.read(without(batch, parts.modalities[1 - place], np.ones(8, bool)))[1]
+            ]
             np.testing.assert_array_equal(left[place], whole[place])
             assert (left[1 - place] != whole[1 - place]).any()
 
@@ -171,52 +173,6 @@ class TestAuxiliaryHeads:
             slopes[weight] = np.asarray(tape.gradient(loss, model.get_layer("fusion").projections[0].kernel))
         assert not slopes[0.0].any()
         assert slopes[1.0].any()
-
-
-class TestModulation:
-    def test_coefficients(self):
-        two = coefficients(np.float32([0.6, 0.3]), 0.5)
-        np.testing.assert_allclose(two, [1 - np.tanh(0.5 * 2.0), 1.0], rtol=1e-6)
-        np.testing.assert_allclose(
-            coefficients(np.float32([0.2, 0.4, 0.9]), 1.0), [1.0, 1.0, 1 - np.tanh(0.9 / 0.3)], rtol=1e-5
-        )
-        np.testing.assert_array_equal(coefficients(np.float32([0.0, 0.0]), 1.0), [1.0, 1.0])
-
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_each_modality_owns_variables_and_the_head_is_shared(self, operator, source):
-        model = still(operator)
-        owners = owners_of(Parts(model), tensors(source, np.arange(6)), model.trainable_variables)
-        by_name = dict(zip([variable.path for variable in model.trainable_variables], owners, strict=True))
-        assert set(owners) == {None, 0, 1}
-        assert all(owner is None for name, owner in by_name.items() if name.startswith(("head", "label")))
-        assert all(owner == 1 for name, owner in by_name.items() if name.startswith("image_pooling"))
-        assert all(owner == 0 for name, owner in by_name.items() if name.startswith("text_"))
-
-    def test_the_steps_of_the_dominant_modality_only_are_smaller(self, source):
-        """The label can be read from the text. After training, only the steps of the text are smaller."""
-        model = still()
-        learn(model, source, Options(), epochs=12, learning_rate=0.05)
-        source.arrays["image_mask"][:, 0] = 1
-        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
-        criterion = Criterion(model, replace(PLAN, options=Options(modulation=1.0)))
-        shares = [float(share) for share in criterion.step_factors(batch, part)]
-        owners = owners_of(Parts(model), batch, model.trainable_variables)
-        assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
-        assert min(shares) > 0
-
-    def test_without_complete_reviews_no_step_is_smaller(self, source):
-        source.arrays["image_mask"][:] = 0
-        criterion = Criterion(still(), replace(PLAN, options=Options(modulation=1.0)))
-        shares = criterion.step_factors(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
-        assert {float(share) for share in shares} == {1.0}
-
-    def test_noise_is_as_large_as_the_gradient_and_only_where_steps_are_smaller(self):
-        gradient = np.random.default_rng(0).normal(0, 3, (100, 100)).astype(np.float32)
-        np.testing.assert_array_equal(with_noise(gradient, np.float32(1.0), [1, 2]), gradient)
-        noise = np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient
-        assert noise.std() == pytest.approx(gradient.std(), rel=0.03)
-        np.testing.assert_array_equal(np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient, noise)
-        assert (np.asarray(with_noise(gradient, np.float32(0.4), [1, 3])) - gradient != noise).any()
 
 
 class TestModalityDropout:

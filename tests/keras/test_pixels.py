@@ -297,7 +297,7 @@ class TestSpace:
 def test_options_that_work_between_the_parts_of_a_model_work_on_pixels(source):
     from automm.search.training.options import Options
 
-    options = Options(auxiliary=0.1, modulation=0.3, modality_dropout=0.2)
+    options = Options(auxiliary=0.1, modality_dropout=0.2)
     plan = Plan(
         "val_loss",
         task=TASKS["classification"],

@@ -5,8 +5,8 @@ from typing import Any
 
 import keras
 
+from automm.data.inputs.input_sources import mask_of
 from automm.search.training.losses import LOSSES
-from automm.search.training.modulation import Modulation, presence
 from automm.search.training.options import Plan
 from automm.search.training.parts import Parts
 
@@ -19,23 +19,20 @@ class Criterion:
     Auxiliary heads belong to the criterion: they are trained with the model, but are not part of it.
 
     Args:
-        model: a suffix or a whole model; auxiliary heads and modulation need a suffix with a fusion.
+        model: a suffix or a whole model; auxiliary heads need a suffix with a fusion.
         plan: the training options, the task with its loss, and the seed for the auxiliary heads' initial weights.
     """
 
     def __init__(self, model: Any, plan: Plan):
         options, seed = plan.options, plan.seed
         self._model, self._options, self._loss = model, options, LOSSES[plan.task.loss]
-        self._parts = Parts(model) if options.auxiliary or options.modulation else None
+        self._parts = Parts(model) if options.auxiliary else None
         self._auxiliary: list[Any] = []
         if self._parts is not None and options.auxiliary:
             self._auxiliary = [
                 _auxiliary_head(size, model.output_shape[-1], seed + place)
                 for place, size in enumerate(self._parts.sizes)
             ]
-        self._modulation = None
-        if self._parts is not None and options.modulation:
-            self._modulation = Modulation(model, self._parts, options.modulation)
 
     @property
     def variables(self) -> list[Any]:
@@ -51,16 +48,9 @@ class Criterion:
         total = self._weighed(self._parts.answer(fused), part["targets"], part["weights"])
         if self._auxiliary:
             for head, vector, modality in zip(self._auxiliary, vectors, self._parts.modalities, strict=True):
-                weights = part["weights"] * presence(batch, modality)
+                weights = part["weights"] * _presence(batch, modality)
                 total += self._options.auxiliary * self._weighed(head(vector), part["targets"], weights)
         return total
-
-    def step_factors(self, batch: Any, part: Part) -> list[Any]:
-        """Return the factor of each variable's step."""
-        if self._modulation is None:
-            return [1.0] * len(self.variables)
-        shares = self._modulation.step_factors(batch, part)
-        return [*shares, *[1.0] * (len(self.variables) - len(shares))]
 
     def _weighed(self, answers: Any, targets: Any, weights: Any) -> Any:
         import tensorflow as tf
@@ -74,3 +64,11 @@ def _auxiliary_head(size: int, classes: int, seed: int) -> Any:
     head = keras.layers.Dense(classes, activation="softmax", kernel_initializer=first, name="auxiliary")
     head.build((None, size))
     return head
+
+
+def _presence(batch: Mapping[str, Any], modality: str) -> Any:
+    """Return (n,) float32: 1.0 where the review has the modality."""
+    import tensorflow as tf
+
+    mask = batch[mask_of(modality)]
+    return tf.reduce_max(tf.reshape(mask, (tf.shape(mask)[0], -1)), axis=1)

@@ -6,7 +6,6 @@ from typing import Any
 from automm.models.encoders.layers import Encoder
 from automm.models.keras_internals import layers_within
 from automm.search.training.criterion import Criterion
-from automm.search.training.modulation import with_noise
 from automm.search.training.options import Plan
 from automm.search.training.schedule import rate_factor
 
@@ -33,14 +32,8 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
             ]
             total = tf.add_n(losses)
         gradients = tape.gradient(total, variables)
-        step = steps_done.assign_add(1.0)
-        factors = [rate_factor(step / total_steps, plan)] * len(variables)
-        if plan.options.modulation:
-            by_model = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
-            shares = [share for model_shares in by_model for share in model_shares]
-            factors = [factor * share for factor, share in zip(factors, shares, strict=True)]
-            gradients = _noisy(gradients, shares, plan.seed, step)
-        optimizer.apply(gradients, factors)
+        factor = rate_factor(steps_done.assign_add(1.0) / total_steps, plan)
+        optimizer.apply(gradients, factor)
         return total
 
     def all_steps(inputs: list[Any], parts: list[Any]) -> Any:
@@ -63,18 +56,6 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
         return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
 
     return run
-
-
-def _noisy(gradients: Sequence[Any], shares: Sequence[Any], seed: int, step: Any) -> list[Any]:
-    """Add noise to the gradients of modulated variables, seeded by step and variable: the same in every process."""
-    import tensorflow as tf
-
-    noisy = []
-    for place, (gradient, share) in enumerate(zip(gradients, shares, strict=True)):
-        number = tf.cast(step, tf.int32) * len(gradients) + place
-        shared = gradient is None or isinstance(share, float)
-        noisy.append(gradient if shared else with_noise(gradient, share, tf.stack([seed, number])))
-    return noisy
 
 
 def _specs(model: Any, batch: Any) -> Any:
