@@ -18,7 +18,6 @@ CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operatin
 OPTIONS = {
     "training.schedule": "cosine",
     "training.weight_decay": 0.3,
-    "training.auxiliary": 0.5,
     "training.modality_dropout": 0.5,
 }
 PROGRAM = """

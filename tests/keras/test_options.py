@@ -8,19 +8,14 @@ import pytest
 from small import SHAPES, SMALL
 from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 
-from automm.data.inputs.modalities import without
 from automm.models import baselines
-from automm.models.encoders.halves import with_inputs
-from automm.models.fusion import FUSIONS
 from automm.search.session import finished_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
 from automm.search.training.batches import Batches, Feed
-from automm.search.training.criterion import Criterion
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
 from automm.search.training.options import TIER_1_ONLY, Options
-from automm.search.training.parts import Parts
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 EACH = {
@@ -28,7 +23,6 @@ EACH = {
     "weight_decay": 10.0,
     "focal_gamma": 2.0,
     "label_smoothing": 0.1,
-    "auxiliary": 0.5,
     "modality_dropout": 0.5,
 }
 
@@ -55,15 +49,6 @@ def still(operator="concatenation", seed=1):
 
 def tensors(source, rows):
     return {name: keras.ops.convert_to_tensor(array) for name, array in source.batch(rows).items()}
-
-
-def part_of(labels, weights=None, **more):
-    weights = np.full(len(labels), 1 / len(labels), np.float32) if weights is None else weights
-    return {"targets": np.eye(3, dtype=np.float32)[labels], "weights": weights, **more}
-
-
-def weighed_cross_entropy(probabilities, targets, weights):
-    return float((-(targets * np.log(probabilities)).sum(axis=1) * weights).sum())
 
 
 class TestLosses:
@@ -95,84 +80,6 @@ class TestLosses:
     def test_smoothing(self):
         np.testing.assert_allclose(smoothed(np.eye(4, dtype=np.float32), 0.2)[0], [0.85, 0.05, 0.05, 0.05])
         np.testing.assert_array_equal(smoothed(self.TARGETS, 0.0), self.TARGETS)
-
-
-class TestParts:
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_the_parts_together_equal_the_model(self, operator, source):
-        model, batch = still(operator), tensors(source, np.arange(8))
-        fused, own = Parts(model).read(batch)
-        np.testing.assert_allclose(Parts(model).answer(fused), model(batch), atol=1e-6)
-        assert [len(vector) for vector in own] == [8, 8]
-
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_a_part_depends_only_on_its_modality(self, operator, source):
-        parts, batch = Parts(still(operator)), source.batch(np.arange(8))
-        whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
-        for place in range(2):
-            left = [
-                np.asarray(vector)
-                for vector in parts.read(without(batch, parts.modalities[1 - place], np.ones(8, bool)))[1]
-            ]
-            np.testing.assert_array_equal(left[place], whole[place])
-            assert (left[1 - place] != whole[1 - place]).any()
-
-    def test_in_a_suffix_and_in_its_clone(self, source):
-        """`with_inputs` calls layers again, so they are in two models; a clone has its own layers."""
-        model = still()
-        cut = with_inputs(model.inputs, [tensor.name for tensor in model.inputs], model.outputs, "suffix")
-        copy = keras.models.clone_model(cut)
-        copy.set_weights(cut.get_weights())
-        batch = tensors(source, np.arange(4))
-        expected = [np.asarray(vector) for vector in Parts(model).read(batch)[1]]
-        for other in (cut, copy):
-            for left, right in zip(Parts(other).read(batch)[1], expected, strict=True):
-                np.testing.assert_array_equal(np.asarray(left), right)
-
-
-class TestAuxiliaryHeads:
-    def test_the_loss_is_the_sum_over_reviews_that_have_the_modality(self, source):
-        model, rows = still(), np.arange(9)
-        batch, part = source.batch(rows), part_of(source.labels[rows])
-        criterion = Criterion(model, replace(PLAN, options=Options(auxiliary=0.5)))
-        expected = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], part["weights"])
-        own = Parts(model).read(batch)[1]
-        heads = [criterion.variables[-4:-2], criterion.variables[-2:]]
-        has = [batch["text_mask"], batch["image_mask"].max(axis=1)]
-        assert 0 < has[1].sum() < 9
-        for vector, (kernel, bias), there in zip(own, heads, has, strict=True):
-            logits = np.asarray(vector) @ kernel.numpy() + bias.numpy()
-            answers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-            expected += 0.5 * weighed_cross_entropy(answers, part["targets"], part["weights"] * there)
-        assert float(criterion.loss(batch, part)) == pytest.approx(expected, rel=1e-5)
-
-    def test_they_are_not_part_of_the_model(self, source, tmp_path):
-        model = still()
-        names = [variable.path for variable in model.variables]
-        result = learn(model, source, Options(auxiliary=1.0))
-        assert [variable.path for variable in model.variables] == names
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-        assert loaded.count_params() == still().count_params()
-        np.testing.assert_allclose(loaded(source.batch(VALIDATION)), result.probabilities, atol=1e-6)
-
-    def test_they_train_parts_that_the_head_ignores(self, source):
-        """A head whose weights for the text are zero and stay so: the text's projection learns from its own head."""
-        import tensorflow as tf
-
-        model = still()
-        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
-        dense = model.get_layer("head_dense_1")
-        kernel = dense.kernel.numpy()
-        kernel[:4] = 0
-        dense.kernel.assign(kernel)
-        slopes = {}
-        for weight in (0.0, 1.0):
-            with tf.GradientTape() as tape:
-                loss = Criterion(model, replace(PLAN, options=Options(auxiliary=weight))).loss(batch, part)
-            slopes[weight] = np.asarray(tape.gradient(loss, model.get_layer("fusion").projections[0].kernel))
-        assert not slopes[0.0].any()
-        assert slopes[1.0].any()
 
 
 class TestModalityDropout:

@@ -109,7 +109,6 @@ TABLE: dict[str, Hyperparameter] = {
     "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), of_task=True, optional=True),
     "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), of_task=True, optional=True),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.9), optional=True),
 }
 

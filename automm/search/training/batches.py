@@ -96,7 +96,7 @@ class Feed:
     def portions(
         self, epochs: Sequence[Epoch], weights: Sequence[np.ndarray]
     ) -> Iterator[tuple[list[Any], list[dict[str, np.ndarray]]]]:
-        """Yield the inputs, and the other arguments of a `Criterion`, of a few steps; one of each per fold.
+        """Yield the inputs, and the targets and weights (`step.loss_of`), of a few steps; one of each per fold.
 
         Args:
             weights: the row weights of each fold, (all rows,) float32.

@@ -1,11 +1,11 @@
 """Build the TensorFlow graph that runs training steps, for one or several models together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from automm.models.encoders.layers import Encoder
 from automm.models.keras_internals import layers_within
-from automm.search.training.criterion import Criterion
+from automm.search.training.losses import LOSSES
 from automm.search.training.options import Plan
 from automm.search.training.schedule import rate_factor
 
@@ -20,17 +20,14 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
     from automm.search.training.adam import AdamW
 
-    criteria = [Criterion(model, plan) for model in models]
-    variables = [variable for criterion in criteria for variable in criterion.variables]
+    variables = [variable for model in models for variable in model.trainable_variables]
     optimizer = AdamW(variables, _rates(models, variables, plan), plan.options.weight_decay)
     steps_done = tf.Variable(0.0)
 
     def update(inputs: list[Any], parts: list[Any]) -> Any:
         with tf.GradientTape() as tape:
-            losses = [
-                criterion.loss(batch, part) for criterion, batch, part in zip(criteria, inputs, parts, strict=True)
-            ]
-            total = tf.add_n(losses)
+            given = zip(models, inputs, parts, strict=True)
+            total = tf.add_n([loss_of(model, plan, batch, part) for model, batch, part in given])
         gradients = tape.gradient(total, variables)
         factor = rate_factor(steps_done.assign_add(1.0) / total_steps, plan)
         optimizer.apply(gradients, factor)
@@ -56,6 +53,18 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
         return float(traced["function"](*tf.nest.map_structure(tf.constant, (inputs, parts))))
 
     return run
+
+
+def loss_of(model: Any, plan: Plan, batch: Any, part: Mapping[str, Any]) -> Any:
+    """Return the weighted sum of a model's loss over the rows of a batch, a scalar: their weights add up to about 1.
+
+    Args:
+        part: "targets" (n, ...), as `Loss.prepare` returns them, and "weights" (n,).
+    """
+    import tensorflow as tf
+
+    answers = model(batch, training=True)
+    return tf.reduce_sum(LOSSES[plan.task.loss].of_rows(part["targets"], answers, plan.options) * part["weights"])
 
 
 def _specs(model: Any, batch: Any) -> Any:
