@@ -36,6 +36,7 @@ COST = {"seconds": 0.0, "cpu_seconds": 0.0}
 FIRST = 5  # points of a portfolio, compared with as many random points
 
 POOL_ENCODERS = {"text": ("minilm-l6", "me5-small"), "image": ("efficientnet-lite0",)}
+# The measured pool also had mixup, auxiliary heads and gradient modulation, which were removed after it.
 POOL: dict[str, list[Any]] = {
     "text.readout": ["mean", "cls_mean"],
     "text.layer": ["last", "last_and_two_thirds"],
@@ -47,9 +48,6 @@ POOL: dict[str, list[Any]] = {
     "training.class_weights": ["none", "square_root", "inverse"],
     "training.focal_gamma": [0.0, 2.0],
     "training.label_smoothing": [0.0, 0.1],
-    "training.mixup": [0.0, 0.2],
-    "training.auxiliary": [0.0, 0.3],
-    "training.modulation": [0.0, 0.3],
     "training.modality_dropout": [0.0, 0.25],
 }
 POOL_SETTINGS = (

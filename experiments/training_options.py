@@ -27,11 +27,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "modality dropout 0.25": {"training/modality_dropout": 0.25},
     "modality dropout 0.5": {"training/modality_dropout": 0.5},
-    "auxiliary heads 0.3": {"training/auxiliary": 0.3},
-    "gradient modulation 0.3": {"training/modulation": 0.3},
     "focal loss 2": {"training/focal_gamma": 2.0},
     "label smoothing 0.1": {"training/label_smoothing": 0.1},
-    "mixup 0.4": {"training/mixup": 0.4},
     "no class weights": {"training/class_weights": "none"},
     "inverse class weights": {"training/class_weights": "inverse"},
 }

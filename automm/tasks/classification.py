@@ -33,7 +33,7 @@ class Classification(Task):
     loss_unit = "loss (nats)"
     score_unit = "score"
     score_range = (0.0, 1.0)
-    options = frozenset(("class_weights", "focal_gamma", "label_smoothing", "mixup", "auxiliary", "modulation"))
+    options = frozenset(("class_weights", "focal_gamma", "label_smoothing"))
     checks = frozenset(("absent_labels", "label_shift", "missing_like_labels", "labels_of_one_word", "labels_in_texts"))
 
     def outputs(self, labels: Sequence[str]) -> int:

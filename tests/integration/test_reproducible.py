@@ -18,9 +18,6 @@ CHANGES = ("seconds", "peak_memory", "started")  # what a clock and the operatin
 OPTIONS = {
     "training.schedule": "cosine",
     "training.weight_decay": 0.3,
-    "training.mixup": 0.4,
-    "training.auxiliary": 0.5,
-    "training.modulation": 1.0,
     "training.modality_dropout": 0.5,
 }
 PROGRAM = """

@@ -9,18 +9,13 @@ from small import SHAPES, SMALL
 from test_train import PLAN, TRAIN, VALIDATION, Memory, suffix
 
 from automm.models import baselines
-from automm.models.encoders.halves import with_inputs
-from automm.models.fusion import FUSIONS
 from automm.search.session import finished_points
 from automm.search.space.table import contains
 from automm.search.space.validation import narrow
-from automm.search.training.batches import Batches, Feed, partners
-from automm.search.training.criterion import Criterion
+from automm.search.training.batches import Batches, Feed
 from automm.search.training.loop import Fold, train
 from automm.search.training.losses import cross_entropy, smoothed
-from automm.search.training.modulation import coefficients, only_modality, owners_of, with_noise
 from automm.search.training.options import TIER_1_ONLY, Options
-from automm.search.training.parts import Parts
 from automm.tracking.run_folder import COMPLETED, Candidate
 
 EACH = {
@@ -28,9 +23,6 @@ EACH = {
     "weight_decay": 10.0,
     "focal_gamma": 2.0,
     "label_smoothing": 0.1,
-    "mixup": 0.4,
-    "auxiliary": 0.5,
-    "modulation": 1.0,
     "modality_dropout": 0.5,
 }
 
@@ -57,15 +49,6 @@ def still(operator="concatenation", seed=1):
 
 def tensors(source, rows):
     return {name: keras.ops.convert_to_tensor(array) for name, array in source.batch(rows).items()}
-
-
-def part_of(labels, weights=None, **more):
-    weights = np.full(len(labels), 1 / len(labels), np.float32) if weights is None else weights
-    return {"targets": np.eye(3, dtype=np.float32)[labels], "weights": weights, **more}
-
-
-def weighed_cross_entropy(probabilities, targets, weights):
-    return float((-(targets * np.log(probabilities)).sum(axis=1) * weights).sum())
 
 
 class TestLosses:
@@ -97,165 +80,6 @@ class TestLosses:
     def test_smoothing(self):
         np.testing.assert_allclose(smoothed(np.eye(4, dtype=np.float32), 0.2)[0], [0.85, 0.05, 0.05, 0.05])
         np.testing.assert_array_equal(smoothed(self.TARGETS, 0.0), self.TARGETS)
-
-
-class TestMixup:
-    def test_partners_are_a_permutation_of_the_real_rows(self):
-        shares = np.array([[0.25] * 4 + [0], [0.2] * 5, [0.5, 0.5, 0, 0, 0]], np.float32)
-        drawn = partners(shares, np.random.default_rng(0))
-        assert [sorted(row) for row in drawn.tolist()] == [[0, 1, 2, 3, 4]] * 3
-        assert drawn[0, 4] == 4
-        assert drawn[2, 2:].tolist() == [2, 3, 4]
-        assert len({tuple(partners(shares, np.random.default_rng(seed))[1]) for seed in range(20)}) > 5
-
-    def test_shares_of_mixup_follow_the_beta_distribution(self):
-        kept = np.concatenate([Batches(np.arange(4000), 2000, (1,), None, 0.4).epoch(n).mixing[1] for n in range(3)])
-        assert kept.mean() == pytest.approx(0.5, abs=0.02)
-        assert kept.var() == pytest.approx(0.25 / (2 * 0.4 + 1), abs=0.02)
-
-    def test_mixup_does_not_change_the_batches(self):
-        plain, mixed = Batches(TRAIN, 3, (1,)).epoch(2), Batches(TRAIN, 3, (1,), None, 0.4).epoch(2)
-        np.testing.assert_array_equal(plain.rows, mixed.rows)
-        assert plain.mixing is None
-
-    def test_the_loss_is_that_of_soft_labels_on_mixed_vectors(self, source):
-        """Against numpy: what reaches the head, mixed; its answer; the cross-entropy with labels mixed alike."""
-        model, rows = still(), np.arange(6)
-        batch, weights = source.batch(rows), np.full(6, 1 / 6, np.float32)
-        order, kept = np.array([3, 0, 5, 1, 2, 4], np.int32), np.float32(0.3)
-        part = part_of(source.labels[rows], weights, partners=order, kept=kept)
-        loss = float(Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, part))
-        parts = Parts(model)
-        fused = np.asarray(parts.read(batch)[0])
-        mixed = kept * fused + (1 - kept) * fused[order]
-        targets = kept * part["targets"] + (1 - kept) * part["targets"][order]
-        assert loss == pytest.approx(weighed_cross_entropy(np.asarray(parts.answer(mixed)), targets, weights), rel=1e-5)
-        all_kept = {**part, "kept": np.float32(1.0)}
-        plain = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], weights)
-        assert float(
-            Criterion(model, replace(PLAN, options=Options(mixup=0.4))).loss(batch, all_kept)
-        ) == pytest.approx(plain, rel=1e-5)
-
-
-class TestParts:
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_the_parts_together_equal_the_model(self, operator, source):
-        model, batch = still(operator), tensors(source, np.arange(8))
-        fused, own = Parts(model).read(batch)
-        np.testing.assert_allclose(Parts(model).answer(fused), model(batch), atol=1e-6)
-        assert [len(vector) for vector in own] == [8, 8]
-
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_a_part_depends_only_on_its_modality(self, operator, source):
-        parts, batch = Parts(still(operator)), tensors(source, np.arange(8))
-        whole = [np.asarray(vector) for vector in parts.read(batch)[1]]
-        for place, modality in enumerate(parts.modalities):
-            left = [np.asarray(vector) for vector in parts.read(only_modality(batch, modality))[1]]
-            np.testing.assert_array_equal(left[place], whole[place])
-            assert (left[1 - place] != whole[1 - place]).any()
-
-    def test_in_a_suffix_and_in_its_clone(self, source):
-        """`with_inputs` calls layers again, so they are in two models; a clone has its own layers."""
-        model = still()
-        cut = with_inputs(model.inputs, [tensor.name for tensor in model.inputs], model.outputs, "suffix")
-        copy = keras.models.clone_model(cut)
-        copy.set_weights(cut.get_weights())
-        batch = tensors(source, np.arange(4))
-        expected = [np.asarray(vector) for vector in Parts(model).read(batch)[1]]
-        for other in (cut, copy):
-            for left, right in zip(Parts(other).read(batch)[1], expected, strict=True):
-                np.testing.assert_array_equal(np.asarray(left), right)
-
-
-class TestAuxiliaryHeads:
-    def test_the_loss_is_the_sum_over_reviews_that_have_the_modality(self, source):
-        model, rows = still(), np.arange(9)
-        batch, part = source.batch(rows), part_of(source.labels[rows])
-        criterion = Criterion(model, replace(PLAN, options=Options(auxiliary=0.5)))
-        expected = weighed_cross_entropy(np.asarray(model(batch)), part["targets"], part["weights"])
-        own = Parts(model).read(batch)[1]
-        heads = [criterion.variables[-4:-2], criterion.variables[-2:]]
-        has = [batch["text_mask"], batch["image_mask"].max(axis=1)]
-        assert 0 < has[1].sum() < 9
-        for vector, (kernel, bias), there in zip(own, heads, has, strict=True):
-            logits = np.asarray(vector) @ kernel.numpy() + bias.numpy()
-            answers = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-            expected += 0.5 * weighed_cross_entropy(answers, part["targets"], part["weights"] * there)
-        assert float(criterion.loss(batch, part)) == pytest.approx(expected, rel=1e-5)
-
-    def test_they_are_not_part_of_the_model(self, source, tmp_path):
-        model = still()
-        names = [variable.path for variable in model.variables]
-        result = learn(model, source, Options(auxiliary=1.0))
-        assert [variable.path for variable in model.variables] == names
-        model.save(tmp_path / "model.keras")
-        loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
-        assert loaded.count_params() == still().count_params()
-        np.testing.assert_allclose(loaded(source.batch(VALIDATION)), result.probabilities, atol=1e-6)
-
-    def test_they_train_parts_that_the_head_ignores(self, source):
-        """A head whose weights for the text are zero and stay so: the text's projection learns from its own head."""
-        import tensorflow as tf
-
-        model = still()
-        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
-        dense = model.get_layer("head_dense_1")
-        kernel = dense.kernel.numpy()
-        kernel[:4] = 0
-        dense.kernel.assign(kernel)
-        slopes = {}
-        for weight in (0.0, 1.0):
-            with tf.GradientTape() as tape:
-                loss = Criterion(model, replace(PLAN, options=Options(auxiliary=weight))).loss(batch, part)
-            slopes[weight] = np.asarray(tape.gradient(loss, model.get_layer("fusion").projections[0].kernel))
-        assert not slopes[0.0].any()
-        assert slopes[1.0].any()
-
-
-class TestModulation:
-    def test_coefficients(self):
-        two = coefficients(np.float32([0.6, 0.3]), 0.5)
-        np.testing.assert_allclose(two, [1 - np.tanh(0.5 * 2.0), 1.0], rtol=1e-6)
-        np.testing.assert_allclose(
-            coefficients(np.float32([0.2, 0.4, 0.9]), 1.0), [1.0, 1.0, 1 - np.tanh(0.9 / 0.3)], rtol=1e-5
-        )
-        np.testing.assert_array_equal(coefficients(np.float32([0.0, 0.0]), 1.0), [1.0, 1.0])
-
-    @pytest.mark.parametrize("operator", FUSIONS)
-    def test_each_modality_owns_variables_and_the_head_is_shared(self, operator, source):
-        model = still(operator)
-        owners = owners_of(Parts(model), tensors(source, np.arange(6)), model.trainable_variables)
-        by_name = dict(zip([variable.path for variable in model.trainable_variables], owners, strict=True))
-        assert set(owners) == {None, 0, 1}
-        assert all(owner is None for name, owner in by_name.items() if name.startswith(("head", "label")))
-        assert all(owner == 1 for name, owner in by_name.items() if name.startswith("image_pooling"))
-        assert all(owner == 0 for name, owner in by_name.items() if name.startswith("text_"))
-
-    def test_the_steps_of_the_dominant_modality_only_are_smaller(self, source):
-        """The label can be read from the text. After training, only the steps of the text are smaller."""
-        model = still()
-        learn(model, source, Options(), epochs=12, learning_rate=0.05)
-        source.arrays["image_mask"][:, 0] = 1
-        batch, part = tensors(source, TRAIN), part_of(source.labels[TRAIN])
-        criterion = Criterion(model, replace(PLAN, options=Options(modulation=1.0)))
-        shares = [float(share) for share in criterion.step_factors(batch, part)]
-        owners = owners_of(Parts(model), batch, model.trainable_variables)
-        assert all((share < 1.0) == (owner == 0) for share, owner in zip(shares, owners, strict=True))
-        assert min(shares) > 0
-
-    def test_without_complete_reviews_no_step_is_smaller(self, source):
-        source.arrays["image_mask"][:] = 0
-        criterion = Criterion(still(), replace(PLAN, options=Options(modulation=1.0)))
-        shares = criterion.step_factors(tensors(source, TRAIN), part_of(source.labels[TRAIN]))
-        assert {float(share) for share in shares} == {1.0}
-
-    def test_noise_is_as_large_as_the_gradient_and_only_where_steps_are_smaller(self):
-        gradient = np.random.default_rng(0).normal(0, 3, (100, 100)).astype(np.float32)
-        np.testing.assert_array_equal(with_noise(gradient, np.float32(1.0), [1, 2]), gradient)
-        noise = np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient
-        assert noise.std() == pytest.approx(gradient.std(), rel=0.03)
-        np.testing.assert_array_equal(np.asarray(with_noise(gradient, np.float32(0.4), [1, 2])) - gradient, noise)
-        assert (np.asarray(with_noise(gradient, np.float32(0.4), [1, 3])) - gradient != noise).any()
 
 
 class TestModalityDropout:
@@ -336,8 +160,8 @@ def test_weight_decay_shrinks_matrices_and_no_biases(source):
 
 
 def test_options_of_a_point():
-    values = {"training/learning_rate": 0.1, "training/mixup": 0.2, "training/class_weights": "none"}
-    assert Options.of(values, "inverse") == Options(class_weights="none", mixup=0.2)
+    values = {"training/learning_rate": 0.1, "training/focal_gamma": 2.0, "training/class_weights": "none"}
+    assert Options.of(values, "inverse") == Options(class_weights="none", focal_gamma=2.0)
     assert Options.of({}, "inverse") == Options(class_weights="inverse")
     assert set(TIER_1_ONLY) < set(Options().values())
 
@@ -345,7 +169,7 @@ def test_options_of_a_point():
 @pytest.mark.parametrize(
     ("choices", "known"),
     [
-        ({"training.label_smoothing": [0.0, 0.1], "training.mixup": [0.0, 0.4]}, True),
+        ({"training.label_smoothing": [0.0, 0.1], "training.focal_gamma": [0.0, 2.0]}, True),
         ({"training.class_weights": ["none", "inverse"]}, True),
         ({"training.class_weights": "square_root"}, False),
         ({"training.label_smoothing": [0.05, 0.1]}, False),

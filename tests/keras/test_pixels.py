@@ -1,7 +1,5 @@
 """CNNs that are trained from pixels: masks, gradients, augmentation, sizes, and the search space."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -292,25 +290,3 @@ class TestSpace:
     def test_an_unknown_cnn_is_rejected_with_the_legal_ones(self):
         with pytest.raises(ConfigError, match=r"'resnet' is not a choice.* Legal: frozen, convolution, residual"):
             narrow({"image.source": "resnet"})
-
-
-def test_options_that_work_between_the_parts_of_a_model_work_on_pixels(source):
-    from automm.search.training.options import Options
-
-    options = Options(mixup=0.2, auxiliary=0.1, modulation=0.3, modality_dropout=0.2)
-    plan = Plan(
-        "val_loss",
-        task=TASKS["classification"],
-        epochs=1,
-        patience=1,
-        batch_size=8,
-        learning_rate=0.01,
-        seed=3,
-        options=options,
-    )
-    fold = Fold(np.arange(16), np.arange(16, REVIEWS))
-    models = [model_of(seed) for seed in (1, 2)]
-    trained = train(models, [fold, fold], source, source.labels, plan, together=True)
-    assert len(trained.history) == 1
-    first, second = (model.get_layer("image_cnn").get_weights() for model in models)
-    assert any(not np.array_equal(*pair) for pair in itertools.zip_longest(first, second))

@@ -123,17 +123,6 @@ def test_the_output_equals_the_formula(name, sizes):
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)
 
 
-def test_unimodal_representations(name):
-    fusion = build(name)
-    randomise(fusion)
-    sequences, masks = given()
-    for row in range(3):
-        parts = real_parts(fusion, sequences, masks, row)
-        for found, part in zip(fusion.unimodal([*sequences, *masks]), parts, strict=True):
-            expected = part.mean(axis=0) if len(part) else np.zeros(WIDTH)
-            np.testing.assert_allclose(np.asarray(found)[row], expected, rtol=1e-4, atol=1e-5)
-
-
 def block_parameters(width):
     return 5 * (width + 1) * width + 4 * width
 

@@ -178,12 +178,6 @@ class TestOptional:
         assert size(space) == size(narrow({"fusion.operator": "sum"})) * 2
         assert not contains(space, baselines.CONCATENATION)
 
-    def test_mixup_needs_a_fused_vector(self):
-        space = narrow({"training.mixup": [0.2, 0.4], "fusion.operator": ["sum", "late"]})
-        mixed = [point for point in points(space) if "training/mixup" in point]
-        assert {point["fusion/operator"] for point in mixed} == {"sum"}
-        assert size(space) == len(list(points(space)))
-
     def test_unknown_class_weights_are_reported_with_the_legal_ones(self):
         (problem,) = problems_of({"training.class_weights": "balanced"})
         assert "Legal: square_root, inverse, none" in problem
@@ -267,8 +261,8 @@ class TestManifestColumns:
         [
             ("history.encoder", "space.history.encoder: the manifest names no fields.history. Remove the key"),
             (
-                "training.mixup",
-                "space.training.mixup: the manifest predicts numbers, which cannot use it. Remove the key",
+                "training.label_smoothing",
+                "space.training.label_smoothing: the manifest predicts numbers, which cannot use it. Remove the key",
             ),
         ],
     )

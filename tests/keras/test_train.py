@@ -300,7 +300,7 @@ class TestRates:
         monkeypatch.setattr(
             AdamW,
             "apply",
-            lambda self, gradients, each: (factors.append(float(each[0])), apply(self, gradients, each)),
+            lambda self, gradients, each: (factors.append(float(each)), apply(self, gradients, each)),
         )
         self.train(self.model(), replace(PLAN, epochs=2, warm_up=0.5))
         np.testing.assert_allclose(factors, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3, 0], atol=1e-6)
@@ -384,14 +384,14 @@ def test_adamw_agrees_with_keras(decay):
     reference.build([theirs])
     fused = AdamW([ours], [0.01], decay)
     for gradient in gradients:
-        fused.apply([keras.ops.convert_to_tensor(gradient)], [1.0])
+        fused.apply([keras.ops.convert_to_tensor(gradient)], 1.0)
         reference.apply([keras.ops.convert_to_tensor(gradient)], [theirs])
     np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5)
 
 
 def test_adamw_decays_no_bias_and_changes_no_variable_without_gradient():
     bias, still = keras.Variable(np.ones(3, np.float32)), keras.Variable(np.ones((2, 2), np.float32))
-    AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None], [1.0, 1.0])
+    AdamW([bias, still], [0.5, 0.5], 0.9).apply([keras.ops.zeros(3), None], 1.0)
     np.testing.assert_array_equal(bias.numpy(), 1.0)
     np.testing.assert_array_equal(still.numpy(), 1.0)
 

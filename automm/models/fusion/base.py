@@ -47,10 +47,6 @@ class Fusion(keras.layers.Layer):
         """Apply its projection to each vector: (n, projection_width) each."""
         return [layer(vector) for layer, vector in zip(self.projections, vectors, strict=True)]
 
-    def unimodal(self, vectors: Sequence[Any]) -> list[Any]:
-        """Return the representation of each modality before it is combined with the others: (n, size) each."""
-        return self.projected(vectors)
-
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
         return (input_shape[0][0], self.width)
 

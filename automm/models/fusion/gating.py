@@ -66,11 +66,5 @@ class Film(Fusion):
             answers.append(ops.relu((1.0 + gamma) * vector + beta))
         return ops.concatenate(answers, axis=-1)
 
-    def unimodal(self, vectors: Sequence[Any]) -> list[Any]:
-        first, *others = vectors
-        if not others:
-            return self.projected(vectors)
-        return [ops.concatenate([condition(first) for condition in self.conditions], axis=-1), *self.projected(others)]
-
     def compute_output_shape(self, input_shape: Sequence[Any]) -> Any:
         return (input_shape[0][0], self.width * max(1, len(input_shape) - 1))

@@ -48,17 +48,6 @@ class SequenceFusion(keras.layers.Layer):
         given = zip(pairs, self.projections, self.norms, strict=True)
         return [norm(projection(zero_masked(*pair))) for pair, projection, norm in given], [mask for _, mask in pairs]
 
-    def unimodal(self, given: Sequence[Any]) -> list[Any]:
-        """Return the representation of each modality before it is combined with the others: the mean of its elements,
-        (n, width) each.
-
-        Args:
-            given: all sequences, then all masks.
-        """
-        half = len(given) // 2
-        embedded, masks = self.embedded(given[:half], given[half:])
-        return [mean_of_elements(values, mask) for values, mask in zip(embedded, masks, strict=True)]
-
     def attention(self, name: str) -> AttentionBlock:
         """Build an attention block."""
         block = AttentionBlock(math.gcd(self.width, HEADS), self.width, name=name)

@@ -18,7 +18,6 @@ from automm.data.inputs.input_sources import PLACES
 from automm.models.baselines import COLUMNS, CONCATENATION, READ
 from automm.models.cnn.pixels import AUGMENTATIONS, FROZEN
 from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
-from automm.models.fusion.late import Late
 from automm.models.fusion.similarity import NONE as NO_SIMILARITY
 from automm.models.history import HISTORIES
 from automm.models.pooling import POOLINGS
@@ -110,15 +109,6 @@ TABLE: dict[str, Hyperparameter] = {
     "training/class_weights": Hyperparameter(tuple(CLASS_WEIGHTS), of_task=True, optional=True),
     "training/focal_gamma": Hyperparameter((0.0, 1.0, 2.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/label_smoothing": Hyperparameter((0.0, 0.05, 0.1), bounds=(0.0, 0.9), of_task=True, optional=True),
-    "training/mixup": Hyperparameter(
-        (0.0, 0.2, 0.4),
-        bounds=(0.0, 10.0),
-        only=("fusion/operator", lambda name: OPERATORS[name] is not Late),
-        of_task=True,
-        optional=True,
-    ),
-    "training/auxiliary": Hyperparameter((0.0, 0.1, 0.3, 1.0), bounds=(0.0, 10.0), of_task=True, optional=True),
-    "training/modulation": Hyperparameter((0.0, 0.3, 1.0), bounds=(0.0, 10.0), of_task=True, optional=True),
     "training/modality_dropout": Hyperparameter((0.0, 0.25, 0.5), bounds=(0.0, 0.9), optional=True),
 }
 

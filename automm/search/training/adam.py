@@ -26,16 +26,16 @@ class AdamW:
         self._moments = [(tf.Variable(tf.zeros(v.shape)), tf.Variable(tf.zeros(v.shape))) for v in self._variables]
         self._powers = tf.Variable([BETA_1, BETA_2])
 
-    def apply(self, gradients: Sequence[Any], factors: Sequence[Any]) -> None:
+    def apply(self, gradients: Sequence[Any], factor: Any) -> None:
         """Make one step. Variables without a gradient are not changed.
 
         Args:
             gradients: one per variable, or None.
-            factors: one per variable, multiplied with its rate: a schedule, or gradient modulation.
+            factor: of all rates: a schedule.
         """
         power_1, power_2 = tf.unstack(self._powers)
-        for variable, rate, factor, gradient, (first, second) in zip(
-            self._variables, self._rates, factors, gradients, self._moments, strict=True
+        for variable, rate, gradient, (first, second) in zip(
+            self._variables, self._rates, gradients, self._moments, strict=True
         ):
             if gradient is None:
                 continue

@@ -40,14 +40,11 @@ class Epoch:
         rows: (steps, size) int64.
         shares: (steps, size) float32: 1 / the number of real rows in the batch, 0 for padding rows.
         rng: the generator for modality dropout.
-        mixing: for mixup: (steps, size) int32, the position in the batch of each row's partner, and (steps,) float32,
-            the share of the row itself; None without mixup.
     """
 
     rows: np.ndarray
     shares: np.ndarray
     rng: np.random.Generator
-    mixing: tuple[np.ndarray, np.ndarray] | None
 
 
 class Batches:
@@ -58,18 +55,10 @@ class Batches:
     Args:
         costs: (all rows,) the cost of each row: rows of similar cost share a batch, and batches are shuffled. None: the
             rows are shuffled.
-        mixup: alpha of the beta distribution of a row's own share; 0: no mixup.
     """
 
-    def __init__(
-        self,
-        rows: np.ndarray,
-        steps: int,
-        seed: Sequence[int],
-        costs: np.ndarray | None = None,
-        mixup: float = 0.0,
-    ):
-        self._rows, self._steps, self._seed, self._costs, self._mixup = rows, steps, tuple(seed), costs, mixup
+    def __init__(self, rows: np.ndarray, steps: int, seed: Sequence[int], costs: np.ndarray | None = None):
+        self._rows, self._steps, self._seed, self._costs = rows, steps, tuple(seed), costs
         self.size = math.ceil(len(rows) / steps)
 
     def epoch(self, number: int) -> Epoch:
@@ -84,17 +73,7 @@ class Batches:
         shares = np.zeros((self._steps, self.size), np.float32)
         for step, part in enumerate(parts):
             rows[step, : len(part)], shares[step, : len(part)] = part, 1.0 / max(1, len(part))
-        mixing = None
-        if self._mixup:
-            kept = rng.beta(self._mixup, self._mixup, self._steps).astype(np.float32)
-            mixing = partners(shares, rng), kept
-        return Epoch(rows, shares, rng, mixing)
-
-
-def partners(shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return (steps, size) int32, a permutation of the rows in each batch; padding rows are their own partners."""
-    keys = np.where(shares > 0, rng.random(shares.shape), 2.0)
-    return np.argsort(keys, axis=1, kind="stable").astype(np.int32)
+        return Epoch(rows, shares, rng)
 
 
 @dataclass(frozen=True)
@@ -117,7 +96,7 @@ class Feed:
     def portions(
         self, epochs: Sequence[Epoch], weights: Sequence[np.ndarray]
     ) -> Iterator[tuple[list[Any], list[dict[str, np.ndarray]]]]:
-        """Yield the inputs, and the other arguments of a `Criterion`, of a few steps; one of each per fold.
+        """Yield the inputs, and the targets and weights (`step.loss_of`), of a few steps; one of each per fold.
 
         Args:
             weights: the row weights of each fold, (all rows,) float32.
@@ -128,8 +107,6 @@ class Feed:
                 rows = epoch.rows[chunk]
                 inputs.append(self._inputs(rows, epoch.rng))
                 parts.append({"targets": self.targets[rows], "weights": weight[rows] * epoch.shares[chunk]})
-                if epoch.mixing is not None:
-                    parts[-1] |= {"partners": epoch.mixing[0][chunk], "kept": epoch.mixing[1][chunk]}
             yield inputs, parts
 
     def _chunks(self, epochs: Sequence[Epoch]) -> list[slice]:

@@ -96,7 +96,7 @@ def train(
     options, direction = plan.options, plan.task.objectives[plan.objective]
     prepared, weights = _prepare_targets(targets, folds, models[0].output_shape[-1], plan)
     steps = math.ceil(max(len(fold.train) for fold in folds) / plan.batch_size)
-    batches = [Batches(fold.train, steps, (plan.seed, place), costs, options.mixup) for place, fold in enumerate(folds)]
+    batches = [Batches(fold.train, steps, (plan.seed, place), costs) for place, fold in enumerate(folds)]
     feed = Feed(source, prepared, convert, None if together else 1, options.modality_dropout)
     runners = _step_functions(models, plan, steps * plan.epochs, together)
     total = steps * len(runners) * plan.epochs

@@ -6,9 +6,7 @@ from typing import Any
 
 from automm.tasks.base import Task
 
-# Options that models of tier 2 are trained without: those that need the parts of a suffix, which such a model contains,
-# and the schedule, in place of which rates rise first.
-TIER_1_ONLY = ("training/schedule", "training/mixup", "training/auxiliary", "training/modulation")
+TIER_1_ONLY = ("training/schedule",)  # in tier 2, rates rise first
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,6 @@ class Options:
         focal_gamma: gamma of the focal loss: the loss is multiplied by (1 - p) ** gamma, so that rows with confident
             correct answers count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
         label_smoothing: the share of a label that is spread over all classes (Szegedy et al. 2016, arXiv 1512.00567).
-        mixup: alpha of the beta distribution for mixing pairs of fused vectors and their labels (Zhang et al. 2018,
-            arXiv 1710.09412; on hidden vectors: Verma et al. 2019, arXiv 1806.05236).
-        auxiliary: the weight of the losses of auxiliary heads, one per modality; they are discarded after training.
-        modulation: alpha of on-the-fly gradient modulation (`search/training/modulation`).
         modality_dropout: the rate at which modalities are masked in training rows (`data/inputs/modalities`).
     """
 
@@ -37,9 +31,6 @@ class Options:
     class_weights: str = "square_root"
     focal_gamma: float = 0.0
     label_smoothing: float = 0.0
-    mixup: float = 0.0
-    auxiliary: float = 0.0
-    modulation: float = 0.0
     modality_dropout: float = 0.0
 
     @classmethod

@@ -1,12 +1,11 @@
 """Build the TensorFlow graph that runs training steps, for one or several models together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from automm.models.encoders.layers import Encoder
 from automm.models.keras_internals import layers_within
-from automm.search.training.criterion import Criterion
-from automm.search.training.modulation import with_noise
+from automm.search.training.losses import LOSSES
 from automm.search.training.options import Plan
 from automm.search.training.schedule import rate_factor
 
@@ -21,26 +20,17 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
 
     from automm.search.training.adam import AdamW
 
-    criteria = [Criterion(model, plan) for model in models]
-    variables = [variable for criterion in criteria for variable in criterion.variables]
+    variables = [variable for model in models for variable in model.trainable_variables]
     optimizer = AdamW(variables, _rates(models, variables, plan), plan.options.weight_decay)
     steps_done = tf.Variable(0.0)
 
     def update(inputs: list[Any], parts: list[Any]) -> Any:
         with tf.GradientTape() as tape:
-            losses = [
-                criterion.loss(batch, part) for criterion, batch, part in zip(criteria, inputs, parts, strict=True)
-            ]
-            total = tf.add_n(losses)
+            given = zip(models, inputs, parts, strict=True)
+            total = tf.add_n([loss_of(model, plan, batch, part) for model, batch, part in given])
         gradients = tape.gradient(total, variables)
-        step = steps_done.assign_add(1.0)
-        factors = [rate_factor(step / total_steps, plan)] * len(variables)
-        if plan.options.modulation:
-            by_model = [c.step_factors(batch, part) for c, batch, part in zip(criteria, inputs, parts, strict=True)]
-            shares = [share for model_shares in by_model for share in model_shares]
-            factors = [factor * share for factor, share in zip(factors, shares, strict=True)]
-            gradients = _noisy(gradients, shares, plan.seed, step)
-        optimizer.apply(gradients, factors)
+        factor = rate_factor(steps_done.assign_add(1.0) / total_steps, plan)
+        optimizer.apply(gradients, factor)
         return total
 
     def all_steps(inputs: list[Any], parts: list[Any]) -> Any:
@@ -65,16 +55,16 @@ def steps_function(models: Sequence[Any], plan: Plan, total_steps: int) -> Calla
     return run
 
 
-def _noisy(gradients: Sequence[Any], shares: Sequence[Any], seed: int, step: Any) -> list[Any]:
-    """Add noise to the gradients of modulated variables, seeded by step and variable: the same in every process."""
+def loss_of(model: Any, plan: Plan, batch: Any, part: Mapping[str, Any]) -> Any:
+    """Return the weighted sum of a model's loss over the rows of a batch, a scalar: their weights add up to about 1.
+
+    Args:
+        part: "targets" (n, ...), as `Loss.prepare` returns them, and "weights" (n,).
+    """
     import tensorflow as tf
 
-    noisy = []
-    for place, (gradient, share) in enumerate(zip(gradients, shares, strict=True)):
-        number = tf.cast(step, tf.int32) * len(gradients) + place
-        shared = gradient is None or isinstance(share, float)
-        noisy.append(gradient if shared else with_noise(gradient, share, tf.stack([seed, number])))
-    return noisy
+    answers = model(batch, training=True)
+    return tf.reduce_sum(LOSSES[plan.task.loss].of_rows(part["targets"], answers, plan.options) * part["weights"])
 
 
 def _specs(model: Any, batch: Any) -> Any:
