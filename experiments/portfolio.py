@@ -17,6 +17,10 @@ measured on the one left out, against as many random points (the exact expectati
 set (`demo`, `demo-300`) are left out together. The data sets of `--shown` (the demo) are measured and never picked on:
 the project's examples and tables are made on them, and a portfolio picked on them would make these look better.
 
+Points of a larger space than the default one are projected onto it: those whose choices are searched by default are
+picked from, and `--given` subtracts the effects of hyperparameters that are not varied by default, or that are chosen
+elsewhere (encoders), fitted by least squares on each data set.
+
 The pool (`--pool`) has points of a larger space, POOL: every row of the table that a default space may need. To be
 measured in a few hours, a point is trained on three folds of at most 900 reviews. `explain_pool.py` tells which of its
 hyperparameters decide.
@@ -31,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from explain_pool import residuals
 
 COST = {"seconds": 0.0, "cpu_seconds": 0.0}
 FIRST = 5  # points of a portfolio, compared with as many random points
@@ -38,6 +43,15 @@ FIRST = 5  # points of a portfolio, compared with as many random points
 POOL_ENCODERS = {"text": ("minilm-l6", "me5-small"), "image": ("efficientnet-lite0",)}
 # The measured pool also had mixup, auxiliary heads and gradient modulation, which were removed after it.
 POOL: dict[str, list[Any]] = {
+    "fusion.operator": [
+        *("concatenation", "sum", "product", "bilinear", "low_rank_bilinear"),
+        *("mutan", "mfb", "gated_unit", "film", "late"),
+    ],
+    "fusion.width": [64, 128, 256],
+    "fusion.rank": [4, 8, 16],
+    "image.pooling": [
+        *("first", "mean", "max", "sum_of_sets", "gated_attention", "text_attention", "set_transformer"),
+    ],
     "text.readout": ["mean", "cls_mean"],
     "text.layer": ["last", "last_and_two_thirds"],
     "words.width": [0, 16],
@@ -69,6 +83,7 @@ def main() -> None:
     parser.add_argument("--objective", default="macro_f1", choices=["macro_f1", "accuracy"])
     parser.add_argument("--shown", nargs="*", default=["demo"], help="data sets that are not picked on")
     parser.add_argument("--pool", action="store_true", help="measure points of the space POOL")
+    parser.add_argument("--given", nargs="*", default=[], help="hyperparameters whose effects are subtracted first")
     parser.add_argument("--sets", nargs="*", default=[], help="data sets of encoder_data.py, beside the manifests")
     parser.add_argument("--data", type=Path, help="the folder with these data sets")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "automm-pool")
@@ -82,14 +97,16 @@ def main() -> None:
             raise SystemExit(f"skipped: {path} is not there; experiments/README.md says how to write it")
         measure(path, result, arguments)
     picked_on = [name for name in complete(result) if family(name) not in arguments.shown]
-    if not picked_on or len(result["points"]) < max(FIRST, arguments.size):
+    eligible = eligible_points(result)
+    if not picked_on or len(eligible) < max(FIRST, arguments.size):
         return
-    result["picked_on"] = picked_on
-    result["left_out"] = leave_one_out(result, picked_on, arguments.objective)
-    order = pick(scores_of(result, picked_on, arguments.objective), arguments.size)
-    result["portfolio"] = [result["points"][place] for place in order]
+    scores = dict(zip(complete(result), scores_of(result, arguments.objective, arguments.given), strict=True))
+    scores = {name: row[list(eligible)] for name, row in scores.items()}
+    result |= {"picked_on": picked_on, "given": arguments.given, "left_out": leave_one_out(scores, picked_on)}
+    order = pick(np.stack([scores[name] for name in picked_on]), arguments.size)
+    result["portfolio"] = [list(eligible.values())[place] for place in order]
     write(arguments.to, result)
-    print_tables(result)
+    print_tables(result, len(eligible))
 
 
 def written(arguments: argparse.Namespace) -> list[Path]:
@@ -182,9 +199,30 @@ def family(name: str) -> str:
     return name.split("-")[0]
 
 
-def scores_of(result: dict[str, Any], names: list[str], objective: str) -> np.ndarray:
-    """Return the scores as (data sets, points)."""
-    return np.array([[point[objective] for point in result["data"][name]["validation"]] for name in names])
+def scores_of(result: dict[str, Any], objective: str, given: list[str]) -> np.ndarray:
+    """Return the scores as (complete data sets, points), without the effects of some hyperparameters."""
+    scores = np.array([[of[objective] for of in result["data"][name]["validation"]] for name in complete(result)])
+    if not given:
+        return scores
+    columns = [[point.get(name) for point in result["points"]] for name in given]
+    return scores.mean(axis=1, keepdims=True) + residuals(columns, scores)
+
+
+def eligible_points(result: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return the points that never failed and whose choices are searched by default, without what is not varied."""
+    from automm.search.space.validation import full_space
+
+    space = full_space()
+    varied = [name for name, choices in space.items() if len(choices) > 1]
+    failed = {
+        at for name in complete(result) for at, of in enumerate(result["data"][name]["validation"]) if "error" in of
+    }
+    eligible: dict[int, dict[str, Any]] = {}
+    for place, point in enumerate(result["points"]):
+        own = {name: point[name] for name in varied if name in point}
+        if place not in failed and all(value in space[name] for name, value in own.items()):
+            eligible[place] = own
+    return eligible
 
 
 def regrets(scores: np.ndarray) -> np.ndarray:
@@ -216,15 +254,18 @@ def expected_best(scores: np.ndarray, count: int) -> float:
     return float(np.dot(ordered, chances))
 
 
-def leave_one_out(result: dict[str, Any], picked_on: list[str], objective: str) -> dict[str, Any]:
-    """Return the scores on each data set of the first points of the portfolio of the others in `picked_on`."""
+def leave_one_out(scores: dict[str, np.ndarray], picked_on: list[str]) -> dict[str, Any]:
+    """Return the scores on each data set of the first points of the portfolio of the others in `picked_on`.
+
+    Args:
+        scores: (points,) of each data set.
+    """
     answer: dict[str, Any] = {}
-    for name in complete(result):
+    for name, own in scores.items():
         others = [other for other in picked_on if family(other) != family(name)]
         if not others:
             continue
-        first = pick(scores_of(result, others, objective), FIRST)
-        own = scores_of(result, [name], objective)[0]
+        first = pick(np.stack([scores[other] for other in others]), FIRST)
         rng = np.random.default_rng(1)
         draws = [own[rng.choice(len(own), FIRST, replace=False)].max() for _ in range(10_000)]
         answer[name] = {
@@ -242,7 +283,7 @@ def write(path: Path, result: dict[str, Any]) -> None:
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def print_tables(result: dict[str, Any]) -> None:
+def print_tables(result: dict[str, Any], points: int) -> None:
     heads = (
         "left out",
         f"{FIRST} of the others' portfolio",
@@ -250,7 +291,11 @@ def print_tables(result: dict[str, Any]) -> None:
         "draws that are worse",
     )
     print(
-        "\n| " + " | ".join([*heads, "the first alone", "one random point", "best of all"]) + " |\n" + "|---" * 7 + "|"
+        "\n| "
+        + " | ".join([*heads, "the first alone", "one random point", f"best of {points}"])
+        + " |\n"
+        + "|---" * 7
+        + "|"
     )
     for name, row in result["left_out"].items():
         print(

@@ -13,7 +13,6 @@ from automm.errors import ConfigError
 from automm.models import baselines
 from automm.models.fusion import FUSIONS, SEQUENCE_FUSIONS
 from automm.models.heads import Shapes
-from automm.models.pooling import POOLINGS
 from automm.models.readouts import PLACES, READOUTS, is_sequence
 from automm.search.autokeras.tuner import active_values
 from automm.search.space import table as space_module
@@ -73,8 +72,20 @@ def problems_of(overrides):
 def test_without_overrides_the_space_is_full():
     space = narrow({})
     assert space == full_space()
-    assert space["fusion/operator"] == tuple(FUSIONS)
-    assert space["image/pooling"] == tuple(POOLINGS)
+    assert space["fusion/operator"] == ("concatenation", "low_rank_bilinear", "gated_unit", "late")
+    assert space["image/pooling"] == ("first", "mean", "max", "gated_attention", "text_attention")
+    assert space["text/readout"] == ("mean", "cls_mean")
+    # What did not decide in the pool of experiments/README.md is not varied.
+    single = {name: space[name] for name in ("fusion/width", "label/width", "image/heads")}
+    assert single == {"fusion/width": (128,), "label/width": (128,), "image/heads": (4,)}
+    assert "fusion/rank" not in space
+
+
+def test_a_readout_that_an_encoder_lacks_is_not_searched_by_default():
+    has = {"text": ("mean", "pooled"), "image": ("average", "max")}
+    assert (space := narrow({}, possible_readouts=has))["text/readout"] == ("mean",)
+    assert space["image/readout"] == ("average",)
+    assert narrow({"text.readout": ["cls", "mean"]}, possible_readouts=has)["text/readout"] == ("cls", "mean")
 
 
 def test_the_search_starts_at_the_hand_built_concatenation():
@@ -307,21 +318,26 @@ class TestSeveralEncoders:
 SEQUENCES = {"fusion.operator": ["concatenation", "cross_attention"], "text.readout": ["mean", "attention"]}
 
 
+OTHER_FUSIONS = {"sum", "product", "bilinear", "mutan", "mfb", "film"}
+
+
 def test_other_readouts_and_whole_sequences_are_on_request_only():
     usual = full_space()
-    assert readouts(usual) == ["image", "text"]
+    assert readouts(usual) == ["image", "image_gem_last", "text", "text_cls_mean_last"]
     assert unrequested_choices(usual) == {
-        "fusion/operator": list(SEQUENCE_FUSIONS),
-        "text/readout": ["cls", "max", "cls_mean", "pooled", "attention"],
+        "fusion/operator": [*sorted(OTHER_FUSIONS, key=list(FUSIONS).index), *SEQUENCE_FUSIONS],
+        "text/readout": ["cls", "max", "pooled", "attention"],
         "text/layer": ["two_thirds", "last_and_two_thirds"],
         "image/source": ["convolution", "residual"],
-        "image/readout": ["max", "gem", "pooled"],
+        "image/readout": ["max", "pooled"],
         "image/stage": ["two_thirds", "last_and_two_thirds"],
+        "image/pooling": ["sum_of_sets", "set_transformer"],
+        "image/heads": [1],
     }
     (problem,) = problems_of({"fusion.operator": "cross-attention"})
     assert "Did you mean 'cross_attention'?" in problem
     asked = narrow({**SEQUENCES, "text.layer": list(PLACES), "image.stage": list(PLACES)})
-    assert unrequested_choices(asked)["fusion/operator"] == ["bottleneck"]
+    assert "cross_attention" not in unrequested_choices(asked)["fusion/operator"]
     assert "attention" not in unrequested_choices(asked)["text/readout"]
     assert {name for name in readouts(asked) if is_sequence(name)} == {
         f"{sequence}_{place}" for sequence in ("text_states", "image_cells") for place in PLACES
@@ -331,10 +347,15 @@ def test_other_readouts_and_whole_sequences_are_on_request_only():
 
 
 def test_read_outs_of_both_places():
-    both = narrow({"text.layer": "last_and_two_thirds", "image.stage": "last_and_two_thirds"})
+    both = narrow(
+        {"text.layer": "last_and_two_thirds", "text.readout": "mean", "image.readout": "average"}
+        | {"image.stage": "last_and_two_thirds"}
+    )
     assert readouts(both) == ["image", "image_average_two_thirds", "text", "text_mean_two_thirds"]
     pooled = narrow({"text.readout": "pooled", "text.layer": "last_and_two_thirds"})
-    assert readouts(pooled) == ["image", "text_pooled_last"]  # an encoder's own vector is of one place
+    assert [name for name in readouts(pooled) if name.startswith("text")] == [
+        "text_pooled_last"
+    ]  # an encoder's own vector is of one place
     (problem,) = problems_of({"fusion.operator": ["sum", "bottleneck"], "image.stage": "last_and_two_thirds"})
     assert "space.image.stage: 'last_and_two_thirds' concatenates vectors" in problem
 
@@ -405,7 +426,7 @@ class TestEffectiveSpace:
         if varied:
             assert (space, why) == (whole, {})
             return
-        assert set(why) == {"image/pooling", "image/heads"}
+        assert set(why) == {"image/pooling"}
         assert set(why.values()) == {"no review has two pictures that are read"}
         assert space == {**{n: c for n, c in whole.items() if n != "image/heads"}, "image/pooling": ("mean",)}
 

@@ -23,7 +23,7 @@ def check_readouts(experiment: Experiment, space: Space) -> None:
         for name in names:
             hows = dict.fromkeys(READOUTS[readout].how for readout in of_modality(modality, needed, name))
             # Every encoder has the first and the sequence; only for others a preset's files are read.
-            if not hows.keys() - {*row.choices, SEQUENCE[modality]}:
+            if not hows.keys() - {row.choices[0], SEQUENCE[modality]}:
                 continue
             has = readouts_of(experiment.encoders.folder(name), modality)
             if wrong := [how for how in hows if how not in has]:

@@ -9,9 +9,18 @@ from automm.config.experiment import Experiment
 from automm.config.inputs import ALL
 from automm.data.manifest import Manifest
 from automm.errors import ConfigError, Problem, nearest
+from automm.models.encoders.sources import readouts_of
 from automm.models.readouts import POOLED
 from automm.models.towers import LAST_AND_TWO_THIRDS
-from automm.search.space.table import IS_TRAINED, READS_VECTORS, TABLE, Hyperparameter, Space, conditions
+from automm.search.space.table import (
+    IS_TRAINED,
+    READS_VECTORS,
+    SEARCHED_READOUTS,
+    TABLE,
+    Hyperparameter,
+    Space,
+    conditions,
+)
 from automm.tasks.base import Task
 from automm.tasks.registry import TASKS
 
@@ -30,12 +39,18 @@ def full_space(columns: Collection[str] = (), task: Task = TASKS["classification
 
 def space_of(experiment: Experiment, manifest: Manifest) -> Space:
     """Return the space of an experiment file; raises as `narrow`."""
+    encoders, folder = experiment.encoders.by_modality, experiment.encoders.folder
+    possible = {
+        modality: set.intersection(*(set(readouts_of(folder(name), modality)) for name in names))
+        for modality, names in encoders.items()
+    }
     return narrow(
         experiment.space,
         manifest.towers(experiment.inputs),
         manifest.task_object,
         image_size=experiment.inputs.known_image_size,
-        encoders=experiment.encoders.by_modality,
+        encoders=encoders,
+        possible_readouts=possible,
     )
 
 
@@ -63,6 +78,7 @@ def narrow(
     *,
     image_size: int | None = None,
     encoders: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    possible_readouts: Mapping[str, Collection[str]] = SEARCHED_READOUTS,
 ) -> Space:
     """Return the space of an experiment file.
 
@@ -71,6 +87,7 @@ def narrow(
         columns, task: as in `full_space`.
         image_size: the size of the stored pictures, which limits the input size of CNNs.
         encoders: the encoders of each modality.
+        possible_readouts: those that all encoders of a modality have; others are not searched by default.
 
     Raises:
         ConfigError: unknown names or illegal values; all of them, each with the legal ones.
@@ -79,6 +96,8 @@ def narrow(
     space = {name: row.choices for name, row in possible.items() if not row.optional}
     if image_size is not None:
         space["image/size"] = tuple(size for size in space["image/size"] if size <= image_size) or (image_size,)
+    for modality, has in possible_readouts.items():
+        space[f"{modality}/readout"] = tuple(name for name in space[f"{modality}/readout"] if name in has)
     named: set[str] = set()
     problems: list[Problem] = []
     for key, wanted in overrides.items():
