@@ -239,7 +239,7 @@ def _dry_run(experiment: "Experiment") -> None:
     if optional:
         show(f"hyperparameters that `space` can add: {', '.join(optional)}")
     for name, more in unrequested_choices(space).items():
-        show(f"choices of {name.replace('/', '.')} that `space` can add: {', '.join(more)}")
+        show(f"choices of {name.replace('/', '.')} that `space` can add: {', '.join(map(str, more))}")
     if sequence := sequence_bytes(experiment, space):
         sizes = f"{sequence[0]:,} bytes per word piece, up to {sequence[1] / 1000:,.0f} kB per picture"
         show(f"whole sequences are stored: {sizes}")

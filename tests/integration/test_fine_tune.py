@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from samples import always_win
 
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
@@ -46,7 +47,7 @@ def tuned(tmp_path_factory, experiment_file, shared_cache):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUTOMM_CACHE_DIR", str(shared_cache))
-        patch.setattr("automm.search.finalists.pilots.better", lambda *scores: True)
+        always_win(patch)
         tf.config.run_functions_eagerly(True)
         experiment = load_experiment(experiment_file, TUNED)
         run = run_search(experiment, tmp_path_factory.mktemp("tuned"), NoTracker(), SilentReporter())
@@ -147,7 +148,7 @@ def test_without_a_step_nothing_changes_and_the_tier_has_its_share_of_time(searc
     from automm.search.candidates import fine_tuned
 
     deadlines = []
-    monkeypatch.setattr("automm.search.finalists.pilots.better", lambda *scores: True)
+    always_win(monkeypatch)
     inner = fine_tuned.train
     monkeypatch.setattr(fine_tuned, "train", lambda *a, **k: (deadlines.append(k["deadline"]), inner(*a, **k))[1])
     began = time.monotonic()

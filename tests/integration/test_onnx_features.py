@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from samples import always_win
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -23,7 +24,7 @@ BOTH_TIERS = (
 @pytest.fixture(autouse=True)
 def on_onnx(monkeypatch, tmp_path, eager):
     monkeypatch.setattr(engines, "ON_ONNX", frozenset({"tiny-cnn"}))
-    monkeypatch.setattr("automm.search.finalists.pilots.better", lambda *scores: True)
+    always_win(monkeypatch)
     monkeypatch.setenv("AUTOMM_CACHE_DIR", str(tmp_path / "cache"))
 
 

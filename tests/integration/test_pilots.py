@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
+from samples import always_win
 
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
 from automm.deliver.predict import predict_file
 from automm.models.average import average, members_of
-from automm.search.finalists import pilots
 from automm.tracking.run_folder import COMPLETED, KILLED, Run, all_runs
 
 pytestmark = pytest.mark.usefixtures("eager")
@@ -34,19 +34,14 @@ def records(run):
     return [(candidate.name, candidate.kind, candidate.evaluation, candidate.status) for candidate in run.candidates()]
 
 
-def decide(monkeypatch, won):
-    monkeypatch.setattr(pilots, "_error", lambda *anything: 1.0)
-    monkeypatch.setattr(pilots, "CLEAR", -2.0 if won else 2.0)  # scores are between 0 and 1
-
-
 @pytest.fixture
 def wins(monkeypatch):
-    decide(monkeypatch, won=True)
+    always_win(monkeypatch)
 
 
 @pytest.fixture
 def loses(monkeypatch):
-    decide(monkeypatch, won=False)
+    always_win(monkeypatch, won=False)
 
 
 HEAD = ("concatenation", "baseline", "2 folds", COMPLETED)
@@ -173,7 +168,7 @@ def test_tier_2_costs_one_fold_unless_it_wins(search, tmp_path, monkeypatch):
     assert (entry["head"]["name"], entry["won"]) == ("trial-001", False)
     assert "trial-001-tuned-pilot: states of the encoders read or encoded in" in (run.folder / "log.txt").read_text()
     # After a change of mind, a resume trains the other folds and not the pilot.
-    decide(monkeypatch, won=True)
+    always_win(monkeypatch)
     copy = Run(shutil.copytree(run.folder, tmp_path / "copy" / "tiny" / run.name))
     again = search(*TIER2, resume=copy)
     assert records(again) == [head, pilot, ("trial-001-tuned", "fine-tuned", "2 folds", COMPLETED)]

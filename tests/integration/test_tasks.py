@@ -42,7 +42,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     assert candidates.keys() >= {*BASELINES, "trial-001", "trial-002"}
     result = run.read("result.json")
     best = candidates[result["best"]]
-    assert best.score == max(one.score for one in candidates.values())
+    assert best.ranked_by == max(one.ranked_by for one in candidates.values())
     assert set(result["test"][best.name]) == {"close", "off"}
     assert set(result["selection"]) >= {"score", "optimism"}
     assert leaderboard(tmp_path / "runs")[0]["name"] == best.name

@@ -190,13 +190,14 @@ def build(graph, **values):
 
 
 def test_an_argument_that_is_left_out_is_tuned_under_its_conditions():
-    graph = graph_of_readouts(head={"layers": [0, 2]})
-    model, hp = build(graph, image__pooling="set_transformer", image__heads=4, label__layers=0)
+    image = {"pooling": ["mean", "text_attention"], "heads": [1, 4]}
+    graph = graph_of_readouts(image=image, head={"layers": [0, 2], "width": [64, 128]})
+    model, hp = build(graph, image__pooling="text_attention", image__heads=4, label__layers=0)
     found = {entry.name: entry for entry in hp.space}
     blocks = {name for name in found if "/" in name}
-    names = {"image/pooling", "image/heads", "fusion/operator", "fusion/rank"}
+    names = {"image/pooling", "image/heads", "fusion/operator"}
     assert blocks == names | {"label/layers", "label/width", "label/dropout"}
-    assert found["image/pooling"].values == list(TABLE["image/pooling"].choices)
+    assert found["fusion/operator"].values == list(TABLE["fusion/operator"].choices)
     assert found["label/layers"].values == [0, 2]
     assert [condition.name for condition in found["image/heads"].conditions] == ["image/pooling"]
     assert not hp.is_active("label/width")
@@ -255,7 +256,6 @@ def test_several_read_outs_encoders_and_a_similarity_are_choices():
     assert {entry.name: entry.values for entry in hp.space if entry.name.startswith("text/")} == {
         "text/encoder": ["a", "both", "all"],
         "text/readout": ["mean", "cls"],
-        "text/width": list(TABLE["fusion/width"].choices),
     }
     assert {"text_side_by_side", "similarity"} <= {layer.name for layer in model.layers}
     assert model.get_layer("text_side_by_side").output.shape == (None, 256)

@@ -341,7 +341,7 @@ def test_a_read_out_that_an_encoder_has_not(presets, tmp_path):
             check(name, "mean", "pooled")
         hear(str(caught.value), "Choose among: {}")
         said = f"space.text.readout: encoder {name!r} has no read-out pooled. Choose among: "
-        assert str(caught.value) == f"{said}mean, cls, max, cls_mean, attention"
+        assert str(caught.value) == f"{said}mean, cls_mean, cls, max, attention"
         check(name, *str(caught.value).removeprefix(said).split(", "))
     clip, _, _ = source_of_text(presets, "clip")
     with pytest.raises(ConfigError, match=r"read-out cls, cls_mean\. Choose among: mean, max, pooled, attention"):

@@ -284,8 +284,8 @@ class TestSpace:
         assert narrow({**wanted, "image.source": ["frozen"]})["image/readout"] == ("average", "pooled")
 
     def test_what_the_frozen_encoder_yields_is_asked_for_where_it_is_read(self):
-        assert readouts(narrow(SPACE)) == ["image", "text"]
-        assert readouts(narrow({"image.source": "residual"})) == ["text"]
+        assert "image" in readouts(narrow(SPACE))
+        assert not [name for name in readouts(narrow({"image.source": "residual"})) if name.startswith("image")]
 
     def test_an_unknown_cnn_is_rejected_with_the_legal_ones(self):
         with pytest.raises(ConfigError, match=r"'resnet' is not a choice.* Legal: frozen, convolution, residual"):

@@ -19,6 +19,7 @@ def test_an_invalid_store_is_rejected_before_a_search(uri, tmp_path, monkeypatch
 
 def test_the_file_of_a_store_is_absolute(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri(Path("runs"), None) == f"sqlite:///{tmp_path}/runs/mlflow.db"
     assert tracking_uri(Path("runs"), "sqlite:///a.db") == f"sqlite:///{tmp_path}/a.db"
     for uri in ("sqlite:////data/a.db", "http://host:5000", "postgresql+psycopg2://u:p@host/db", "databricks"):

@@ -16,7 +16,7 @@ from autokeras.engine import block as block_module
 from autokeras.engine import head as head_module
 
 from automm.data.inputs.input_sources import source_of_input
-from automm.models.fusion import FUSIONS, OPERATORS, SEQUENCE_FUSIONS
+from automm.models.fusion import OPERATORS, SEQUENCE_FUSIONS
 from automm.models.fusion.similarity import similarity_part, similarity_sources
 from automm.models.heads import AnyPicture, answer, fuse, history_tower, metadata_tower
 from automm.search.autokeras.internals import set_outputs
@@ -134,7 +134,7 @@ class FusionBlock(Tuned, block_module.Block):
     def build(self, hp: Any, inputs: Any = None) -> Any:
         parts, masks = inputs[::2], inputs[1::2]
         sequences = len(parts[0].shape) == 3
-        values = self.point(hp, {"fusion/operator": tuple(SEQUENCE_FUSIONS if sequences else FUSIONS)})
+        values = self.point(hp, {"fusion/operator": tuple(SEQUENCE_FUSIONS)} if sequences else {})
         if _lacks_similarity(self, values):
             parts, masks = parts[:-1], masks[:-1]
         if [len(mask.shape) + 1 for mask in masks] != [len(part.shape) for part in parts]:

@@ -40,9 +40,10 @@ def full_space(columns: Collection[str] = (), task: Task = TASKS["classification
 def space_of(experiment: Experiment, manifest: Manifest) -> Space:
     """Return the space of an experiment file; raises as `narrow`."""
     encoders, folder = experiment.encoders.by_modality, experiment.encoders.folder
+    chosen = {modality: _chosen(experiment.space, modality, names) for modality, names in encoders.items()}
     possible = {
         modality: set.intersection(*(set(readouts_of(folder(name), modality)) for name in names))
-        for modality, names in encoders.items()
+        for modality, names in chosen.items()
     }
     return narrow(
         experiment.space,
@@ -52,6 +53,13 @@ def space_of(experiment: Experiment, manifest: Manifest) -> Space:
         encoders=encoders,
         possible_readouts=possible,
     )
+
+
+def _chosen(overrides: Mapping[str, Any], modality: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the encoders of a modality that points may choose; all of them if the file lists none that exists."""
+    wanted = overrides.get(f"{modality}.encoder", overrides.get(f"{modality}/encoder", ALL))
+    listed = wanted if isinstance(wanted, list | tuple) else (wanted,)
+    return tuple(name for name in names if name in listed or ALL in listed) or names
 
 
 def encoders_read(experiment: Experiment, space: Space) -> dict[str, tuple[str, ...]]:
@@ -119,6 +127,15 @@ def narrow(
             # KerasTuner rejects choices of different types, for example 0 and 0.5.
             kind = type(TABLE[name].choices[0])
             space[name] = tuple(dict.fromkeys(kind(value) for value in values))
+    problems += _contradictions(space, image_size)
+    if problems:
+        raise ConfigError(problems)
+    return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
+
+
+def _contradictions(space: Space, image_size: int | None) -> list[Problem]:
+    """Return choices of different rows that do not go together."""
+    problems: list[Problem] = []
     largest = max(space.get("image/size", (0,)))
     if image_size is not None and largest > image_size and any(map(IS_TRAINED[1], space["image/source"])):
         text = f"{largest} is larger than the stored pictures ({image_size} pixels)"
@@ -129,9 +146,7 @@ def narrow(
     if LAST_AND_TWO_THIRDS in space["image/stage"] and not all(map(READS_VECTORS[1], space["fusion/operator"])):
         text = f"{LAST_AND_TWO_THIRDS!r} concatenates vectors, and a fusion of sequences reads the cells of one place"
         problems.append(Problem(SPACE, "space.image.stage", text, "Use last or two_thirds with it"))
-    if problems:
-        raise ConfigError(problems)
-    return {name: space[name] for name in TABLE if name in space and (name in named or not _unrequested(space, name))}
+    return problems
 
 
 def _possible(columns: Collection[str], task: Task, encoders: Mapping[str, Sequence[str]]) -> dict[str, Hyperparameter]:
