@@ -1,4 +1,4 @@
-"""The metrics of a classification that are published: scikit-learn's own functions, and the calibration error.
+"""The metrics of a classification that are published, scikit-learn's where it has them.
 
 It is a module of its own because scikit-learn takes a second to import.
 """
@@ -31,10 +31,11 @@ def detailed(
         predicted: (n,) indices; with a decision by class not always the most probable labels.
         each_label: whether to compute what is computed label by label; if not, AUROC and average precision are None.
     """
-    places = np.arange(len(labels))
-    sums = probabilities.astype(np.float64).sum(axis=1, keepdims=True)
-    exact = np.clip(probabilities / sums, 0.0, 1.0)  # scikit-learn warns if float32 does not sum to 1 in float64
-    present, of_true = np.unique(targets), exact[np.arange(len(targets)), targets]
+    places, present = np.arange(len(labels)), np.unique(targets)
+    sums = probabilities.sum(axis=1, dtype=np.float64)  # of float32: not exactly 1
+    of_true = np.minimum(probabilities[np.arange(len(targets)), targets] / sums, 1.0)
+    squares = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64) / sums**2
+    confidences, likeliest = probabilities.max(axis=1) / sums, probabilities.argmax(axis=1)
     values: dict[str, float | None] = {
         "accuracy": metrics.accuracy_score(targets, predicted),
         "balanced_accuracy": metrics.recall_score(
@@ -46,8 +47,9 @@ def detailed(
         "average_precision": None,
         # Of the true label against all others: the same number without a table of (n, labels) zeros and ones.
         "log_loss": metrics.log_loss(np.ones(len(targets)), np.stack([1 - of_true, of_true], axis=1), labels=[0, 1]),
-        "brier": metrics.brier_score_loss(targets, exact, labels=places),
-        "calibration_error": calibration_error(exact.max(axis=1), exact.argmax(axis=1) == targets),
+        # Without such a table too: scikit-learn's takes three times as long for a thousand labels.
+        "brier": (squares - 2 * of_true + 1).mean() / (2 if len(labels) == 2 else 1),
+        "calibration_error": calibration_error(confidences, likeliest == targets),
         "quadratic_kappa": quadratic_kappa(targets, predicted, labels),
     }
     positives = np.bincount(targets, minlength=len(labels))
@@ -65,7 +67,10 @@ def detailed(
             "f1": f1.tolist(),
         }
         for name, measure in (("auroc", metrics.roc_auc_score), ("average_precision", metrics.average_precision_score)):
-            scores = [measure(targets == place, exact[:, place]) if averaged[place] else None for place in places]
+            scores = [
+                measure(targets == place, probabilities[:, place] / sums) if averaged[place] else None
+                for place in places
+            ]
             by_label[name] = [None if score is None else float(score) for score in scores]
             values[name] = float(np.mean([score for score in scores if score is not None])) if averaged.any() else None
     few = [label for label, enough in zip(labels, averaged, strict=True) if not enough]

@@ -123,7 +123,8 @@ def _top(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Where the target is not one of them, it takes the place of the last.
     """
-    columns = np.argpartition(-scores, TOP, axis=1)[:, : TOP + 1]  # the last is the smallest of them
+    # The first of them is the smallest, so they are reversed.
+    columns = np.argpartition(scores, -TOP - 1, axis=1)[:, : -TOP - 2 : -1]
     absent = ~(columns == targets[:, None]).any(axis=1)
     columns[absent, TOP] = targets[absent]
     values = np.take_along_axis(scores, columns, axis=1)

@@ -35,12 +35,15 @@ def packed_evidence(
     ids = np.array([setup.arrays.ids[row] for row in rows], np.str_)
     tested = JudgedRows(ids, targets, setup.units[rows], np.zeros(len(rows), np.int64))
     write_packed(folder / TEST, task, tested, setup.outputs, answers.items(), decided)
-    write_packed(folder / JUDGED, task, setup.judged_rows, setup.outputs, _judged(search), {})
+    of_judged: dict[str, Detailed] = {}
+    write_packed(folder / JUDGED, task, setup.judged_rows, setup.outputs, _judged(search, of_judged), {})
+    each = {name: setup.outputs <= MANY or name == best for name in answers}
+    of_test = {
+        name: task.detailed(targets, found, decided[name], setup.labels, each_label=each[name])
+        for name, found in answers.items()
+    }
     scores = {name: Scores(answers[name], decided[name]) for name in answers}
     baselines = {c.name for c in search.candidates if c.kind == "baseline"} - {best}
-    true = setup.validation_targets
-    of_judged = {name: _measured(search, best, name, true, found, found) for name, found in _judged(search)}
-    of_test = {name: _measured(search, best, name, targets, found, decided[name]) for name, found in answers.items()}
     seeds = {name: kept for name, kept in trainings_of(search).items() if of_judged.keys() >= {*kept}}
     return {
         "metrics": {
@@ -63,22 +66,21 @@ def packed_evidence(
     }
 
 
-def _judged(search: Search) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the answers of each candidate that was judged on all rows, (judged rows, outputs).
+def _judged(search: Search, measured: dict[str, Detailed]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the answers of each candidate that was judged on all rows, (judged rows, outputs), and measure them.
 
     They are without the decision by class, which was fitted on these rows.
+
+    Args:
+        measured: gets the metrics of each candidate.
     """
+    setup = search.setup
     for candidate in search.candidates:
-        if candidate.status == COMPLETED and candidate.evaluation == search.setup.evaluation:
+        if candidate.status == COMPLETED and candidate.evaluation == setup.evaluation:
             answers = search.run.predictions(candidate.name)
             if answers is not None:
+                each = setup.outputs <= MANY
+                measured[candidate.name] = setup.task.detailed(
+                    setup.validation_targets, answers, answers, setup.labels, each_label=each
+                )
                 yield candidate.name, answers
-
-
-def _measured(
-    search: Search, best: str, name: str, targets: np.ndarray, answers: np.ndarray, decided: np.ndarray
-) -> Detailed:
-    """Return the published metrics of a candidate. Of more than MANY labels, only the choice has those of each."""
-    outputs, labels = search.setup.outputs, search.setup.labels
-    each = outputs <= MANY or name == best
-    return search.setup.task.detailed(targets, answers, decided, labels, each_label=each)
