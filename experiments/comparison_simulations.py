@@ -2,7 +2,7 @@
 
 Command:  python experiments/comparison_simulations.py --to experiments/comparison_simulations.json
 Data:     none; answers are simulated as in selection_simulations.py, in units of 1 to about 40 reviews.
-Cost:     about ten minutes of one core.
+Cost:     three minutes of one core.
 Finding:  see experiments/README.md.
 
 Two parts, each of `--draws` draws (1,000):

@@ -32,10 +32,9 @@ def detailed(
         each_label: whether to compute what is computed label by label; if not, AUROC and average precision are None.
     """
     places, present = np.arange(len(labels)), np.unique(targets)
-    sums = probabilities.sum(axis=1, dtype=np.float64)  # of float32: not exactly 1
-    of_true = np.minimum(probabilities[np.arange(len(targets)), targets] / sums, 1.0)
-    squares = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64) / sums**2
-    confidences, likeliest = probabilities.max(axis=1) / sums, probabilities.argmax(axis=1)
+    of_true = np.minimum(probabilities[np.arange(len(targets)), targets].astype(np.float64), 1.0)
+    squares = np.einsum("ij,ij->i", probabilities, probabilities, dtype=np.float64)
+    confidences, likeliest = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1)
     values: dict[str, float | None] = {
         "accuracy": metrics.accuracy_score(targets, predicted),
         "balanced_accuracy": metrics.recall_score(
@@ -68,8 +67,7 @@ def detailed(
         }
         for name, measure in (("auroc", metrics.roc_auc_score), ("average_precision", metrics.average_precision_score)):
             scores = [
-                measure(targets == place, probabilities[:, place] / sums) if averaged[place] else None
-                for place in places
+                measure(targets == place, probabilities[:, place]) if averaged[place] else None for place in places
             ]
             by_label[name] = [None if score is None else float(score) for score in scores]
             values[name] = float(np.mean([score for score in scores if score is not None])) if averaged.any() else None
@@ -86,11 +84,12 @@ def quadratic_kappa(targets: np.ndarray, predicted: np.ndarray, labels: Sequence
         targets, predicted: (n,) indices into the label set.
     """
     try:
-        order = np.argsort([float(label) for label in labels])
+        numbers = [float(label) for label in labels]
     except ValueError:
         return None
-    if len(np.union1d(targets, predicted)) < 2:  # 0 / 0
+    if not np.isfinite(numbers).all() or len(np.union1d(targets, predicted)) < 2:  # of a single label: 0 / 0
         return None
+    order = np.argsort(numbers)
     return float(metrics.cohen_kappa_score(targets, predicted, labels=order, weights="quadratic"))
 
 

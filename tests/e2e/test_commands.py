@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL, write_reviews
-from tested_answers import FLOAT16, tested_answers
 
 from automm.tracking.run_folder import Run
 
@@ -78,7 +78,7 @@ class TestFromDemoToPrediction:
         assert len(lines) == 90
         assert not any(line["error"] for line in lines)
         by_id = {line["id"]: line for line in lines}
-        expected = tested_answers(Run(folder))
+        expected = kept_answers(Run(folder))
         labels = json.loads((place / name / "bundle.json").read_text())["labels"]
         for review, probabilities in zip(expected["ids"], expected[chosen], strict=True):
             found = [by_id[review]["probabilities"][label] for label in labels]

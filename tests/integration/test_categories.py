@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import yaml
 from conftest import RecordingTracker, SilentReporter
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL, write_column_reviews
-from tested_answers import FLOAT16, tested_answers
 
 from automm.config.experiment import load_experiment
 from automm.data.inputs.columns import MOST_CHARACTERS
@@ -107,7 +107,7 @@ def test_categories_from_the_search_to_a_prediction(searched, tmp_path):
     missing = run.read("result.json")["missing"]["reviews"]
     assert missing.keys() == {"text", "image", *(["metadata"] if where == "both" else [])}
     records = {record["id"]: record for record in searched.records}
-    saved = tested_answers(run)
+    saved = kept_answers(run)
     expected = {name: dict(zip(saved["ids"], saved[name], strict=True)) for name in READERS if name in saved}
     assert missing["text"] == sum(bool(records[i]["text"] or records[i]["brand"]) for i in expected["bag_of_words"])
     folders = {name: tmp_path / name for name in expected}

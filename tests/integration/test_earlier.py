@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import keras
 import pytest
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.config.experiment import Experiment, load_experiment
 from automm.deliver.bundle import load_bundle, whole_model
@@ -112,7 +112,7 @@ def test_its_run_is_resumed_with_candidates_that_read_words(earlier, recorder, r
     export_candidate(run, "bag_of_words", earlier / "words", "keras")
     predict_file(load_bundle(earlier / "words"), earlier / "data" / "reviews.jsonl", earlier / "now.jsonl")
     found = probabilities(earlier / "now.jsonl")
-    tested = tested_answers(run)
+    tested = kept_answers(run)
     expected = dict(zip(tested["ids"].tolist(), tested["bag_of_words"].tolist(), strict=True))
     assert_same({identity: found[identity] for identity in expected}, expected, FLOAT16["rtol"])
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import yaml
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL, write_column_reviews
-from tested_answers import FLOAT16, tested_answers
 
 from automm.config.experiment import load_experiment
 from automm.deliver.bundle import load_bundle, whole_model
@@ -75,7 +75,7 @@ def stacked(tmp_path_factory, shared_cache):
 
 
 def answers_of_test(run, name):
-    saved = tested_answers(run)
+    saved = kept_answers(run)
     return saved["ids"].tolist(), saved["targets"], saved[name]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from advice import advises, hear
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL
-from tested_answers import FLOAT16, tested_answers
 from tiny_presets import SIZE, image_preset, joint_preset, text_preset
 
 from automm.config.experiment import resolve
@@ -110,7 +110,7 @@ def test_every_family_is_searched_and_fine_tuned(runs):
 def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_path):
     bundles = {}
     for pair, run in runs.items():
-        saved = tested_answers(run)
+        saved = kept_answers(run)
         names = {candidate.name for candidate in run.candidates()}.intersection(saved)
         for name in sorted(names, key=len)[-2:]:  # a trial, and the fine-tuned one
             bundles[pair, name] = tmp_path / f"{'-'.join(pair)}-{name}"
@@ -119,7 +119,7 @@ def test_a_fresh_process_predicts_what_the_search_predicted(runs, reviews, tmp_p
     for (pair, name), folder in bundles.items():
         lines = map(json.loads, folder.with_suffix(".jsonl").read_text().splitlines())
         found = {line["id"]: list(line["probabilities"].values()) for line in lines}
-        saved = tested_answers(runs[pair])
+        saved = kept_answers(runs[pair])
         wanted = dict(zip(saved["ids"], saved[name], strict=True))
         tolerance = 5e-3 if LOW in pair else 2e-5  # a search checks 1e-5 on its 64 validation reviews
         for review, probabilities in wanted.items():

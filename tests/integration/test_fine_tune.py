@@ -6,7 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle, whole_model
 from automm.deliver.export import export_candidate
@@ -114,7 +114,7 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
     export_candidate(tuned, name, tmp_path / "bundle", "keras")
     predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "p.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    saved = tested_answers(tuned)
+    saved = kept_answers(tuned)
     expected = dict(zip(saved["ids"], saved[name], strict=True))
     labels = tuned.read("manifest.json")["labels"]
     for line in lines:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import yaml
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL, write_column_reviews
-from tested_answers import FLOAT16, tested_answers
 
 from automm.cli.tables import verdict
 from automm.config.experiment import load_experiment
@@ -67,7 +67,7 @@ def test_all_four_towers_from_the_search_to_a_prediction(columns_run, tmp_path):
     swapped["fields"]["metadata"] = {"numeric": ["price"], "categorical": ["text"]}
     del swapped["fields"]["history"]
     (manifest.parent / "swapped.yaml").write_text(yaml.safe_dump(swapped))
-    expected = tested_answers(run)
+    expected = kept_answers(run)
     for name in dict.fromkeys((result["best"], "packed_concatenation", "trees")):
         export_candidate(run, name, tmp_path / name)
         bundle = load_bundle(tmp_path / name)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from advice import advises, hear
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NotFoundError, NoTrialError
@@ -113,7 +113,7 @@ class TestRunFolder:
                 assert difference["low"] is None
             else:
                 assert difference["low"] <= difference["difference"] <= difference["high"]
-        predictions = tested_answers(searched.run)
+        predictions = kept_answers(searched.run)
         assert len(predictions["ids"]) == len(predictions["targets"]) == len(predictions[result["best"]])
         np.testing.assert_allclose(predictions[result["best"]].sum(axis=1), 1.0, atol=1e-3)
 
@@ -281,7 +281,7 @@ class TestBaselinesAndTrials:
         export_candidate(run, "end_to_end", tmp_path / "bundle")
         assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl")[:3] == (60, 0, 0)
         lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-        predictions = tested_answers(run)
+        predictions = kept_answers(run)
         for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
             np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, **FLOAT16)
 
@@ -346,7 +346,7 @@ class TestEvaluation:
         export_candidate(run, ensemble.name, tmp_path / "bundle")
         assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl")[:3] == (60, 0, 0)
         lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-        predictions = tested_answers(run)
+        predictions = kept_answers(run)
         for review, expected in zip(predictions["ids"], predictions[ensemble.name], strict=True):
             np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, **FLOAT16)
 

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -81,7 +81,7 @@ def test_each_kind_was_trained_and_its_suffix_has_its_inputs(run):
 def test_a_raw_review_gives_the_probabilities_of_the_search(run, reviews, tmp_path):
     labels = run.read("manifest.json")["labels"]
     finalists = run.read("result.json")["finalists"]
-    saved = tested_answers(run)
+    saved = kept_answers(run)
     for name in finalists:
         export_candidate(run, name, tmp_path / name, "keras")
         predict_file(load_bundle(tmp_path / name), reviews, tmp_path / f"{name}.jsonl")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -126,7 +126,7 @@ def test_states_are_those_of_the_encoders_that_a_finalist_reads(run, states):
 
 
 def test_candidates_predict_from_their_bundles_as_in_the_search(run, reviews, tmp_path):
-    saved = tested_answers(run)
+    saved = kept_answers(run)
     tuned = next(candidate.name for candidate in run.candidates() if candidate.name.endswith("-tuned"))
     raw = set()
     for name in {tuned, "logistic_all_encoders", "end_to_end", "ensemble-004"} & {*saved}:

@@ -4,8 +4,8 @@ import json
 
 import pytest
 import yaml
+from kept_answers import kept_answers
 from samples import SMALL, write_column_reviews
-from tested_answers import tested_answers
 from toy_task import Price
 
 from automm.cli.tables import verdict
@@ -52,7 +52,7 @@ def test_a_task_in_one_file_from_the_search_to_a_prediction(manifest, tmp_path, 
     assert "A price model for reviews" in (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
     predict_file(load_bundle(tmp_path / "bundle"), manifest.parent / "reviews.jsonl", tmp_path / "out.jsonl")
     lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-    expected = tested_answers(run)
+    expected = kept_answers(run)
     for review, wanted in zip(expected["ids"], expected[best.name], strict=True):
         assert lines[review]["price"] == pytest.approx(wanted[0], rel=1e-3, abs=1)
         assert set(lines[review]) == {"id", "price", "cheap", "picture_counts", "error"}

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from tested_answers import FLOAT16, tested_answers
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -69,7 +69,7 @@ def predicts_what_the_search_has(run, name, reviews, folder):
     labels = run.read("manifest.json")["labels"]
     export_candidate(run, name, folder, "keras")
     predict_file(load_bundle(folder), reviews, folder / "predictions.jsonl", explain=True)
-    saved = tested_answers(run)
+    saved = kept_answers(run)
     expected = dict(zip(saved["ids"], saved[name], strict=True))
     lines = [*map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())]
     assert any(line["pictures"] for line in lines)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 import yaml
+from kept_answers import FLOAT16, kept_answers
 from samples import SMALL, write_column_reviews
-from tested_answers import FLOAT16, tested_answers
 
 from automm.config.experiment import load_experiment
 from automm.data.inputs.words import SETTINGS, WORDS_FILE
@@ -50,7 +50,7 @@ def test_words_from_the_search_to_a_prediction(words_run, tmp_path):
     missing = run.read("result.json")["missing"]["scores"]["bag_of_words"]
     assert all(len(set(scores)) == 1 for scores in missing["image"].values())
     bundles = {}
-    expected = tested_answers(run)
+    expected = kept_answers(run)
     assert "trial-001" in expected  # all three candidates are finalists
     for name in ("bag_of_words", "concatenation", "trial-001"):
         export_candidate(run, name, tmp_path / name)

@@ -23,9 +23,11 @@ def case(seed, classes=3, rows=200):
 @pytest.mark.parametrize("classes", [2, 3, 5])
 def test_labels_against_scikit_learn(classes):
     targets, answers = case(classes, classes)
-    found = CLASSIFICATION.detailed(targets, answers, answers, [f"label {place}" for place in range(classes)])
     exact = answers.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
+    exact /= exact.sum(axis=1, keepdims=True)  # scikit-learn warns about sums of float32
+    found = CLASSIFICATION.detailed(targets, exact, exact, [f"label {place}" for place in range(classes)])
+    single = CLASSIFICATION.detailed(targets, answers, answers, [f"label {place}" for place in range(classes)])
+    assert single.values == pytest.approx(found.values, abs=1e-6)
     predicted, every = exact.argmax(axis=1), range(classes)
     one_hot = np.eye(classes)[targets]
     expected = {
@@ -79,6 +81,7 @@ def test_numbers_as_labels_have_a_kappa_in_their_order():
     assert found == pytest.approx(metrics.cohen_kappa_score(ranks[targets], ranks[predicted], weights="quadratic"))
     shuffled = CLASSIFICATION.detailed(targets, answers, answers, ("2", "10", "1")).values["quadratic_kappa"]
     assert shuffled != pytest.approx(found)
+    assert CLASSIFICATION.detailed(targets, answers, answers, ("1", "2", "nan")).values["quadratic_kappa"] is None
     same = np.zeros(20, np.int64), np.tile([0.8, 0.1, 0.1], (20, 1)).astype(np.float32)
     assert CLASSIFICATION.detailed(*same, same[1], names).values["quadratic_kappa"] is None
 
@@ -92,7 +95,7 @@ def test_labels_with_few_positives_are_listed_and_not_averaged():
     assert found.few_positives == ["rare"]
     assert found.by_label["auroc"][2] is None
     others = [metrics.roc_auc_score(targets == place, answers[:, place]) for place in (0, 1, 3)]
-    assert found.values["auroc"] == pytest.approx(np.mean(others), abs=1e-6)
+    assert found.values["auroc"] == pytest.approx(np.mean(others), abs=1e-12)
     targets[FEWEST_POSITIVES - 1] = 2
     assert CLASSIFICATION.detailed(targets, answers, answers, labels).few_positives == []
     few = CLASSIFICATION.detailed(targets[:12], answers[:12], answers[:12], labels)
