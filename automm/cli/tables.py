@@ -234,7 +234,7 @@ def comparison_table(compared: dict[str, Any]) -> None:
     for name, found in compared["metrics"].items():
         differences = [_figure(found[key], "+.4f") for key in ("difference", "low", "high")]
         values = [_figure(value, ".4f") for value in found["values"]]
-        rows.append([known[name].title, *values, *differences, _figure(found["p"], ".3f")])
+        rows.append([known[name].title, *values, *differences, _p(found["p"])])
     for name, pair in compared["published"].items():
         if name not in compared["metrics"]:
             rows.append([known[name].title, *(_figure(value, ".4f") for value in pair), *[""] * 4])
@@ -242,7 +242,7 @@ def comparison_table(compared: dict[str, Any]) -> None:
     table(("metric", *numbers), rows, right=numbers)
     if counted := compared["mcnemar"]:
         wins = f"{counted['wins']:,} in B, {counted['losses']:,} in A"
-        show(f"units with more correct labels: {wins} (McNemar, p {counted['p']:.3f})")
+        show(f"units with more correct labels: {wins} (McNemar, p {_p(counted['p'])})")
     for title, keys in compared["differs"].items():
         show()
         rows = [[key, *(json.dumps(value, ensure_ascii=False) for value in values)] for key, values in keys.items()]
@@ -254,6 +254,10 @@ def comparison_table(compared: dict[str, Any]) -> None:
 
 def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
+
+
+def _p(value: float | None) -> str:
+    return "<0.001" if value is not None and value < 0.001 else _figure(value, ".3f")
 
 
 def dataset(entry: dict[str, Any]) -> None:

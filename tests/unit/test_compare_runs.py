@@ -178,7 +178,7 @@ def test_the_command_prints_a_table_or_json(runs):
     table = CliRunner().invoke(app, arguments)
     assert table.exit_code == 0, table.output
     for words in ("A: demo/a, choice", "120 test reviews, 120 units", "macro-F1 of B: better", "balanced accuracy",
-                  "30 in B, 0 in A", "data: the same", "seed"):  # fmt: skip
+                  "30 in B, 0 in A (McNemar, p <0.001)", "data: the same", "seed"):  # fmt: skip
         assert words in table.stdout
     printed = json.loads(CliRunner().invoke(app, [*arguments, "--format", "json"]).stdout)
     assert printed == json.loads(json.dumps(compare_runs(Run(runs / "a"), Run(runs / "b"))))
