@@ -26,6 +26,7 @@ from scipy.stats import t as student
 
 from automm.evaluate.combine import BestSingle, Crossing, Judged, divisions
 from automm.evaluate.compare import freedom_of, jackknifed, places_of, standard_error, unit_sums
+from automm.evaluate.comparisons.paired import holm
 from automm.evaluate.ensembles import BestForm, Greedy, Library, WithBiases, forms, gain_of
 from automm.tasks.registry import TASKS
 
@@ -170,16 +171,6 @@ def paired(targets: np.ndarray, first: np.ndarray, second: np.ndarray, units: np
     )
     without = ours[1] - theirs[1]
     return Difference(ours[0] - theirs[0], standard_error(without), freedom_of(without))
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number (Holm 1979)."""
-    order, count, largest = np.argsort(values, kind="stable"), len(values), 0.0
-    corrected = [0.0] * count
-    for place, one in enumerate(order.tolist()):
-        largest = max(largest, min(1.0, (count - place) * values[one]))
-        corrected[one] = largest
-    return corrected
 
 
 def contributions(judged: Judged, kinds: Mapping[str, set[int]], seed: int) -> dict[str, tuple[float, float]]:

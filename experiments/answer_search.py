@@ -101,13 +101,9 @@ def keep_test(run: Any, ids: np.ndarray, units: np.ndarray, to: Path) -> None:
     `plain` has the labels of the choice without its decision.
     """
     result = run.read("result.json")
-    biases = {one.name: decision_of(one) for one in run.candidates()}
-    with np.load(run.folder / "test_predictions.npz", allow_pickle=False) as saved:
-        found = {name: saved[name] for name in saved.files}
-    if not np.array_equal(found.pop("ids"), ids):
+    tested, targets, found, labels = answers_of_test(run)
+    if not np.array_equal(tested, ids):
         raise SystemExit("the test split was not read in the order of the rows that it has now")
-    targets = found.pop("labels")
-    labels = {name: labels_of(answers, biases[name]) for name, answers in found.items()}
     for name, predicted in labels.items():
         if abs(float((predicted == targets).mean()) - result["test"][name]["accuracy"]) > 1e-6:
             raise SystemExit(f"{name}: the labels are not those that the search measured")
@@ -120,6 +116,21 @@ def keep_test(run: Any, ids: np.ndarray, units: np.ndarray, to: Path) -> None:
         plain=labels_of(found[result["best"]], []),
         **{f"{LABELS}{name}": predicted for name, predicted in labels.items()},
     )
+
+
+def answers_of_test(run: Any) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the ids and the targets of the test split, and the probabilities and the labels of each candidate."""
+    earlier = run.folder / "test_predictions.npz"
+    if not earlier.is_file():
+        from automm.tracking.packed_answers import TEST, PackedAnswers
+
+        packed = PackedAnswers.read(run, TEST)
+        return packed.rows.ids, packed.rows.targets, packed.answers, packed.labels
+    biases = {one.name: decision_of(one) for one in run.candidates()}
+    with np.load(earlier, allow_pickle=False) as saved:
+        found = {name: saved[name] for name in saved.files}
+    ids, targets = found.pop("ids"), found.pop("labels")
+    return ids, targets, found, {name: labels_of(answers, biases[name]) for name, answers in found.items()}
 
 
 def labels_of(answers: np.ndarray, biases: list[float]) -> np.ndarray:

@@ -54,6 +54,7 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     from automm.tasks.registry import TASKS
     from automm.tracking.mlflow_server import tracking_uri
     from automm.tracking.mlflow_tracker import MlflowTracker
+    from automm.tracking.packed_answers import TEST, PackedAnswers
 
     arguments.runs_dir.mkdir(parents=True, exist_ok=True)
     manifest = yaml.safe_load((ROOT / "data_manifests" / "mvsa_single.yaml").read_text(encoding="utf-8"))
@@ -69,8 +70,8 @@ def run_seed(arguments: argparse.Namespace, seed: int) -> dict:
     run = run_search(experiment, arguments.runs_dir, tracker, reporter)
     result = run.read("result.json")
     chosen = {candidate.name: candidate for candidate in run.candidates()}[result["best"]]
-    with np.load(run.folder / "test_predictions.npz", allow_pickle=False) as saved:
-        predictions = {name: saved[name] for name in saved.files}
+    tested = PackedAnswers.read(run, TEST)
+    predictions = {"ids": tested.rows.ids, "labels": tested.rows.targets, **tested.answers}
     # None if the pilot lost on the first fold: then nothing was fine-tuned on all folds.
     tuned = next((candidate.name for candidate in run.candidates() if candidate.kind == "fine-tuned"), None)
     before, predictions["units"] = read_origin(experiment, run, tuned and tuned.removesuffix("-tuned"))

@@ -69,11 +69,18 @@ class World:
 
     def answers(self, rng: np.random.Generator, skill: float) -> np.ndarray:
         """Return the answers of a candidate: the larger its skill, the better."""
-        count, outputs = int(self.units[-1]) + 1, self.noise.shape[1]
-        own = rng.normal(0, (1 - SHARED) ** 0.5, self.noise.shape) + rng.normal(0, OWN, (count, outputs))[self.units]
+        return self.with_noise(self.own_noise(rng), skill)
+
+    def own_noise(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw the noise that a candidate does not share, (n, outputs)."""
+        shape = int(self.units[-1]) + 1, self.noise.shape[1]
+        return rng.normal(0, (1 - SHARED) ** 0.5, self.noise.shape) + rng.normal(0, OWN, shape)[self.units]
+
+    def with_noise(self, own: np.ndarray, skill: float) -> np.ndarray:
+        """Return the answers of a candidate with some noise of its own."""
         if not self.task.has_labels:
             return (self.noise + own) / skill
-        scores = skill * np.eye(outputs)[self.targets] + self.noise + own
+        scores = skill * np.eye(self.noise.shape[1])[self.targets] + self.noise + own
         powers = np.exp(scores - scores.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 

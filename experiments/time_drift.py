@@ -121,8 +121,7 @@ def measure(folder: Path, seed: int, evaluation: Any) -> dict[str, Any]:
     run = run_search(resolve(settings, folder, name="experiment"), folder / "runs", Silent(), Silent())
     best, rows = run.read("result.json")["best"], run.judged_rows()
     row: dict[str, Any] = {"best": best, "seconds": round(time.monotonic() - began, 1), "judged": len(rows)}
-    with np.load(run.folder / "test_predictions.npz") as tested:
-        test = TASKS["classification"].measure(tested["labels"], tested[best])
+    test = run.read("result.json")["test"][best]
     events = np.array([event_of[name] for name in rows.ids])
     draws = resampled(rows.targets, run.predictions(best), events, np.random.default_rng(0))
     validation = TASKS["classification"].measure(rows.targets, run.predictions(best))

@@ -1,4 +1,4 @@
-"""The commands about finished runs: leaderboard, export, predict, sync and ui."""
+"""The commands about finished runs: leaderboard, compare, export, predict, sync and ui."""
 
 import os
 import re
@@ -45,6 +45,33 @@ def show_leaderboard(
         show(to_csv(rows), end="")
     else:
         tables.leaderboard_table(rows, with_run=True)
+
+
+@app.command()
+def compare(
+    run_a: Annotated[str, typer.Argument(help="A run: its name, folder or MLflow id, or latest.")],
+    run_b: Annotated[str, typer.Argument(help="Another run that was tested on the same reviews.")],
+    format: Annotated[Literal["table", "json"], typer.Option(help="Output format. json: for scripts.")] = "table",
+    runs_dir: RunsDir = RUNS,
+) -> None:
+    """Compare two searches on the same test split.
+
+    The difference of their choices, RUN_B minus RUN_A, with 95 % intervals, and what differs in configuration and data.
+
+    \b
+    Examples:
+      automm compare 20260101-120000-3f2a1b latest
+      automm compare 20260101-120000-3f2a1b latest --format json
+    """
+    from automm.cli import tables
+    from automm.evaluate.comparisons.runs import compare_runs
+    from automm.tracking.run_folder import find_run
+
+    compared = compare_runs(find_run(runs_dir, run_a), find_run(runs_dir, run_b))
+    if format == "json":
+        print_json(compared)
+    else:
+        tables.comparison_table(compared)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Print results on stdout for people: tables and the verdict of a search."""
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from automm.cli.screen import show
 from automm.errors import escape_lines
-from automm.tasks.registry import all_metrics, task_of
+from automm.tasks.registry import TASKS, all_metrics, task_of
 from automm.tracking.run_folder import COMPLETED, is_partial
 
 if TYPE_CHECKING:
@@ -220,6 +221,43 @@ def _on_folds(folds: dict[str, Any], result: dict[str, Any], metrics: tuple[str,
 
 def _plus_minus(figure: dict[str, Any]) -> str:
     return "" if figure["deviation"] is None else f" ± {figure['deviation']:.3f}"
+
+
+def comparison_table(compared: dict[str, Any]) -> None:
+    """Print the comparison of two runs (`evaluate/comparisons/runs`): figures, then what differs."""
+    known = {**all_metrics(), **TASKS[compared["task"]].published}
+    for letter, run in zip("AB", compared["runs"], strict=True):
+        show(f"{letter}: {run['experiment']}/{run['run']}, {run['choice']}; test split read {run['test_reads']} x")
+    title = known[compared["objective"]].title
+    show(f"{compared['reviews']:,} test reviews, {compared['units']:,} units; {title} of B: {compared['relation']}")
+    rows = []
+    for name, found in compared["metrics"].items():
+        differences = [_figure(found[key], "+.4f") for key in ("difference", "low", "high")]
+        values = [_figure(value, ".4f") for value in found["values"]]
+        rows.append([known[name].title, *values, *differences, _p(found["p"])])
+    for name, pair in compared["published"].items():
+        if name not in compared["metrics"]:
+            rows.append([known[name].title, *(_figure(value, ".4f") for value in pair), *[""] * 4])
+    numbers = ("A", "B", "B - A", "95 % from", "to", "p")
+    table(("metric", *numbers), rows, right=numbers)
+    if counted := compared["mcnemar"]:
+        wins = f"{counted['wins']:,} in B, {counted['losses']:,} in A"
+        show(f"units with more correct labels: {wins} (McNemar, p {_p(counted['p'])})")
+    for title, keys in compared["differs"].items():
+        show()
+        rows = [[key, *(json.dumps(value, ensure_ascii=False) for value in values)] for key, values in keys.items()]
+        if rows:
+            table((title, "A", "B"), rows)
+        else:
+            show(f"{title}: the same")
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _p(value: float | None) -> str:
+    return "<0.001" if value is not None and value < 0.001 else _figure(value, ".3f")
 
 
 def dataset(entry: dict[str, Any]) -> None:

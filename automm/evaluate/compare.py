@@ -71,18 +71,18 @@ def paired_interval(
         metric: the name of one of the task's metrics.
         units: (n,) int64, the resampling unit of each review (`Setup.units`).
     """
-    difference, without = _paired(task, targets, first, second, metric, units)
-    return Interval(difference, **_bounds(difference, without))
+    difference, without = paired_values(task, targets, first, second, metric, units)
+    return Interval(difference, **bounds(difference, without))
 
 
 def paired_error(
     task: Task, targets: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str, *, units: np.ndarray
 ) -> float:
     """Return the standard error of this difference, NaN of one unit; the arguments are those of `paired_interval`."""
-    return standard_error(_paired(task, targets, first, second, metric, units)[1])
+    return standard_error(paired_values(task, targets, first, second, metric, units)[1])
 
 
-def _paired(
+def paired_values(
     task: Task, targets: np.ndarray, first: np.ndarray, second: np.ndarray, metric: str, units: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """Return `first` minus `second` in a metric, and the same without each of the units, (units,)."""
@@ -95,7 +95,7 @@ def interval(task: Task, targets: np.ndarray, answers: np.ndarray, metric: str, 
     """Return a metric of one candidate with its interval; the arguments are those of `paired_interval`."""
     sums = unit_sums(task, metric, targets, answers, places_of(units))
     value, without = jackknifed(task, metric, sums)
-    return Figure(value, **_bounds(value, without))
+    return Figure(value, **bounds(value, without))
 
 
 def places_of(units: np.ndarray) -> np.ndarray:
@@ -141,7 +141,17 @@ def freedom_of(without: np.ndarray) -> float:
     return min(count - 1.0, 2 * count / (kurtosis - 1)) if kurtosis > 1 else count - 1.0
 
 
-def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
+def p_value(difference: float, without: np.ndarray) -> float | None:
+    """Return the two-sided p value of no difference, of the same t statistic as the interval; None of too few units."""
+    if len(without) < FEWEST:
+        return None
+    error = standard_error(without)
+    if error == 0:
+        return float(difference == 0)
+    return float(2 * student.sf(abs(difference) / error, freedom_of(without)))
+
+
+def bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     """Return the t-interval of a value: low, high, units and method.
 
     Args:

@@ -15,7 +15,7 @@ here:
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,6 +63,21 @@ class Terms:
         return cls(np.tile([0, 1], (len(values), 1)), np.stack([ones, values], axis=1), 2)
 
 
+@dataclass(frozen=True)
+class Detailed:
+    """All published metrics of a candidate on some reviews.
+
+    Attributes:
+        values: by name, those of `Task.published`; None where one is not defined.
+        few_positives: the labels with too few reviews for AUROC and average precision, which do not include them.
+        by_label: by name, a value for each label of the label set; {} without labels, or if they were not asked for.
+    """
+
+    values: dict[str, float | None]
+    few_positives: list[str] = field(default_factory=list)
+    by_label: dict[str, list[Any]] = field(default_factory=dict)
+
+
 class Task(ABC):
     """One kind of prediction.
 
@@ -79,6 +94,8 @@ class Task(ABC):
         metrics: by name, in display order; short summaries show the first two. The first metric that may be an
             objective is the default objective. A name means the same metric in every task, and no two tasks have the
             same set of names.
+        published: the metrics of `detailed`, in display order. They include those of `metrics` under the same names,
+            except for a loss that is clipped for training.
         smooth: a metric that changes with every small change of an answer; smaller is better.
         loss_unit, score_unit: axis labels of learning curves, for the loss and for the first two metrics.
         score_range: the limits of the second axis; None to fit the data.
@@ -99,6 +116,7 @@ class Task(ABC):
     has_labels: ClassVar[bool] = True
     has_probabilities: ClassVar[bool] = False
     metrics: ClassVar[Mapping[str, Metric]]
+    published: ClassVar[Mapping[str, Metric]]
     smooth: ClassVar[str]
     loss_unit: ClassVar[str]
     score_unit: ClassVar[str]
@@ -137,6 +155,26 @@ class Task(ABC):
         Args:
             targets: (n,), from `data/records/targets`.
             answers: (n, outputs) float, from a model.
+        """
+
+    @abstractmethod
+    def detailed(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        decided: np.ndarray,
+        labels: Sequence[str],
+        *,
+        each_label: bool = True,
+    ) -> Detailed:
+        """Compute every metric of `published`, with scikit-learn where it has one. The order of the rows is irrelevant.
+
+        Args:
+            targets: (n,).
+            answers: (n, outputs).
+            decided: (n, outputs), of which the largest is the label (`evaluate/decision`); else the answers.
+            labels: the label set, empty if there is none.
+            each_label: whether to compute what is computed label by label, which takes long for many labels.
         """
 
     @abstractmethod

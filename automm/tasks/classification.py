@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
+from automm.tasks.base import LARGER, SMALLER, Detailed, Metric, Task, Terms
 
 MANY = 100  # classes; above, what costs time or space for each class is kept small: see docs/limits.md
 SMALLEST = 1e-7  # probabilities are clipped here, as in Keras: otherwise one confident mistake has an infinite loss
@@ -28,6 +28,18 @@ class Classification(Task):
         "accuracy": Metric("accuracy", LARGER, of_labels=True),
         "loss": Metric("loss", SMALLER),
     }
+    published: ClassVar[dict[str, Metric]] = {
+        "accuracy": metrics["accuracy"],
+        "balanced_accuracy": Metric("balanced accuracy", LARGER, of_labels=True, by_class=True),
+        "macro_f1": metrics["macro_f1"],
+        "weighted_f1": Metric("weighted F1", LARGER, of_labels=True),
+        "auroc": Metric("AUROC", LARGER, by_class=True),
+        "average_precision": Metric("average precision", LARGER, by_class=True),
+        "log_loss": Metric("log loss", SMALLER),
+        "brier": Metric("Brier score", SMALLER),
+        "calibration_error": Metric("calibration error", SMALLER),
+        "quadratic_kappa": Metric("quadratic kappa", LARGER, of_labels=True),
+    }
     has_probabilities = True
     smooth = "loss"
     loss_unit = "loss (nats)"
@@ -47,6 +59,19 @@ class Classification(Task):
             "macro_f1": macro_f1(targets, predicted, answers.shape[1]),
             "loss": float(self.smooth_loss(self.smooth_inputs(targets, answers))),
         }
+
+    def detailed(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        decided: np.ndarray,
+        labels: Sequence[str],
+        *,
+        each_label: bool = True,
+    ) -> Detailed:
+        from automm.tasks.label_metrics import detailed
+
+        return detailed(targets, answers, decided.argmax(axis=1), labels, each_label=each_label)
 
     def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
         """Return the terms of a mean; for macro-F1, of 2 * classes sums: correct reviews, then true and predicted."""

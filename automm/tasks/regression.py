@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
+from automm.tasks.base import LARGER, SMALLER, Detailed, Metric, Task, Terms
 
 
 class Regression(Task):
@@ -26,6 +26,7 @@ class Regression(Task):
         "rmse": Metric("RMSE", SMALLER),
         "r2": Metric("R2", LARGER, objective=False),
     }
+    published: ClassVar[dict[str, Metric]] = {**metrics, "spearman": Metric("Spearman correlation", LARGER)}
     smooth = "rmse"
     loss_unit = "loss (of scaled numbers)"
     score_unit = "error"
@@ -54,6 +55,30 @@ class Regression(Task):
         squared, variance = float((errors**2).mean()), float(true.var())
         r2 = 1.0 - squared / variance if variance > 0 else 0.0
         return {"mae": float(np.abs(errors).mean()), "rmse": float(np.sqrt(squared)), "r2": r2}
+
+    def detailed(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        decided: np.ndarray,
+        labels: Sequence[str],
+        *,
+        each_label: bool = True,
+    ) -> Detailed:
+        """Return the metrics; r2 is None for fewer than two reviews, and spearman if either side is constant."""
+        from scipy.stats import spearmanr
+        from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+        true, found = targets.astype(np.float64), answers[:, 0].astype(np.float64)
+        varies = len(np.unique(true)) > 1 and len(np.unique(found)) > 1
+        return Detailed(
+            {
+                "mae": float(mean_absolute_error(true, found)),
+                "rmse": float(root_mean_squared_error(true, found)),
+                "r2": float(r2_score(true, found)) if len(true) > 1 else None,
+                "spearman": float(spearmanr(true, found).statistic) if varies else None,
+            }
+        )
 
     def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
         errors = self.smooth_inputs(targets, answers)

@@ -9,6 +9,8 @@ runs/<experiment>/<time>-<hash>/
     parity.json         the comparisons of whole models with the models on features (`finalists/parity`)
     latency.json        milliseconds a review, with `budget.latency` (`cost/latency`)
     result.json         written at the end: finalists, test metrics, scores while modalities are missing
+    judged.npz          written at the end: what all candidates answered for the judged reviews (`packed_answers`)
+    test.npz            the same for the test split, of the candidates that read it
     test_reads.json     how often the test split was read, counted before each reading
     spent.json          the seconds that all sessions of the search have used
     ended.json          how the last session ended, as MLflow was told; absent while one runs or if it was killed

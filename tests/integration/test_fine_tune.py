@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from kept_answers import FLOAT16, kept_answers
 from samples import always_win
 
 from automm.deliver.bundle import load_bundle, whole_model
@@ -114,13 +115,13 @@ def test_a_raw_review_gives_the_probabilities_of_the_search(tuned, reviews, tmp_
     export_candidate(tuned, name, tmp_path / "bundle", "keras")
     predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "p.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
-    with np.load(tuned.folder / "test_predictions.npz") as saved:
-        expected = dict(zip(saved["ids"], saved[name], strict=True))
+    saved = kept_answers(tuned)
+    expected = dict(zip(saved["ids"], saved[name], strict=True))
     labels = tuned.read("manifest.json")["labels"]
     for line in lines:
         if line["id"] in expected:
             given = [line["probabilities"][label] for label in labels]
-            np.testing.assert_allclose(given, expected[line["id"]], atol=1e-5)
+            np.testing.assert_allclose(given, expected[line["id"]], **FLOAT16)
 
 
 @pytest.mark.usefixtures("trials_only")

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 from fake_weights import index_of, pin_parts
+from kept_answers import FLOAT16, kept_answers
 from tiny_mpnet import write_mpnet
 
 from automm.deliver.export import export_candidate
@@ -46,9 +47,9 @@ def test_a_fresh_process_predicts_what_the_search_predicted(search, reviews, tmp
         export_candidate(run, name, folder)
         assert "`mpnet-base`, at most 16 word pieces, weights under MIT" in (folder / "MODEL_CARD.md").read_text()
     subprocess.run([sys.executable, "-c", PREDICT, str(reviews), *map(str, bundles.values())], check=True)
-    with np.load(run.folder / "test_predictions.npz") as saved:
-        for name, folder in bundles.items():
-            lines = map(json.loads, folder.with_suffix(".jsonl").read_text().splitlines())
-            found = {line["id"]: list(line["probabilities"].values()) for line in lines}
-            answers = np.array([found[review] for review in saved["ids"]])
-            np.testing.assert_allclose(answers, saved[name], atol=1e-5, rtol=0, err_msg=name)
+    saved = kept_answers(run)
+    for name, folder in bundles.items():
+        lines = map(json.loads, folder.with_suffix(".jsonl").read_text().splitlines())
+        found = {line["id"]: list(line["probabilities"].values()) for line in lines}
+        answers = np.array([found[review] for review in saved["ids"]])
+        np.testing.assert_allclose(answers, saved[name], **FLOAT16, err_msg=name)

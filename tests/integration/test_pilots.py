@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from kept_answers import FLOAT16, kept_answers
 from samples import always_win
 
 from automm.deliver.bundle import load_bundle, whole_model
@@ -68,9 +69,9 @@ def test_an_end_to_end_candidate_that_wins_is_trained_on_all_folds_and_exported(
     export_candidate(run, "end_to_end", tmp_path / "bundle")
     predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl")
     lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-    with np.load(run.folder / "test_predictions.npz") as predictions:
-        for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
-            np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
+    predictions = kept_answers(run)
+    for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
+        np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, **FLOAT16)
 
 
 @pytest.mark.usefixtures("wins", "trials_only")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from advice import advises, hear
+from kept_answers import FLOAT16, kept_answers
 
 from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NotFoundError, NoTrialError
@@ -18,6 +19,7 @@ from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
 from automm.search.space.validation import full_space
 from automm.tasks.registry import TASKS
+from automm.tracking.packed_answers import PackedAnswers
 from automm.tracking.run_folder import COMPLETED, FAILED, all_runs, point_of, rank
 
 ONE = "training.epochs=1"
@@ -47,6 +49,8 @@ class TestRunFolder:
             "environment.json",
             "manifest.json",
             "judged_rows.npz",
+            "judged.npz",
+            "test.npz",
             "trials.jsonl",
             "parity.json",
             "result.json",
@@ -109,9 +113,30 @@ class TestRunFolder:
                 assert difference["low"] is None
             else:
                 assert difference["low"] <= difference["difference"] <= difference["high"]
-        with np.load(searched.run.folder / "test_predictions.npz") as predictions:
-            assert len(predictions["ids"]) == len(predictions["labels"]) == len(predictions[result["best"]])
-            np.testing.assert_allclose(predictions[result["best"]].sum(axis=1), 1.0, atol=1e-5)
+        predictions = kept_answers(searched.run)
+        assert len(predictions["ids"]) == len(predictions["targets"]) == len(predictions[result["best"]])
+        np.testing.assert_allclose(predictions[result["best"]].sum(axis=1), 1.0, atol=1e-3)
+
+    def test_the_evidence_has_the_figures_of_the_packed_answers(self, searched):
+        result, judged = searched.run.read("result.json"), PackedAnswers.read(searched.run, "judged.npz")
+        assert judged.answers.keys() == {candidate.name for candidate in searched.candidates}
+        metrics, comparisons = (result["evidence"][section] for section in ("metrics", "comparisons"))
+        assert metrics["labels"] == searched.run.read("manifest.json")["labels"]
+        for candidate in searched.candidates:
+            values = metrics["judged"][candidate.name]["values"]
+            assert values["macro_f1"] == pytest.approx(candidate.validation["macro_f1"], abs=1e-9)
+            predicted = judged.decided(candidate.name).argmax(axis=1)
+            assert values["accuracy"] == pytest.approx((predicted == judged.rows.targets).mean(), abs=1e-9)
+        assert metrics["test"].keys() == result["test"].keys()
+        for name, found in result["test"].items():
+            values = metrics["test"][name]["values"]
+            assert values["accuracy"] == pytest.approx(found["accuracy"], abs=1e-9)
+            assert values["log_loss"] == pytest.approx(found["loss"], rel=1e-4)
+        assert comparisons["choice"] == result["best"]
+        assert comparisons["against"].keys() == {*BASELINES} - {result["best"]}
+        for metric, interval in result.get("against_recipe", {}).items():
+            same = comparisons["against"]["logistic_both"]["metrics"][metric]
+            assert {key: same[key] for key in interval} == interval
 
     def test_missing_modalities(self, searched):
         result = searched.run.read("result.json")
@@ -256,9 +281,9 @@ class TestBaselinesAndTrials:
         export_candidate(run, "end_to_end", tmp_path / "bundle")
         assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl")[:3] == (60, 0, 0)
         lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-        with np.load(run.folder / "test_predictions.npz") as predictions:
-            for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
-                np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
+        predictions = kept_answers(run)
+        for review, expected in zip(predictions["ids"], predictions["end_to_end"], strict=True):
+            np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, **FLOAT16)
 
 
 class TestEvaluation:
@@ -321,9 +346,9 @@ class TestEvaluation:
         export_candidate(run, ensemble.name, tmp_path / "bundle")
         assert predict_file(load_bundle(tmp_path / "bundle"), reviews, tmp_path / "out.jsonl")[:3] == (60, 0, 0)
         lines = {line["id"]: line for line in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())}
-        with np.load(run.folder / "test_predictions.npz") as predictions:
-            for review, expected in zip(predictions["ids"], predictions[ensemble.name], strict=True):
-                np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, atol=1e-5)
+        predictions = kept_answers(run)
+        for review, expected in zip(predictions["ids"], predictions[ensemble.name], strict=True):
+            np.testing.assert_allclose(list(lines[review]["probabilities"].values()), expected, **FLOAT16)
 
 
 class TestBudget:

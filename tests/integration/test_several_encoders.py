@@ -6,6 +6,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -125,17 +126,17 @@ def test_states_are_those_of_the_encoders_that_a_finalist_reads(run, states):
 
 
 def test_candidates_predict_from_their_bundles_as_in_the_search(run, reviews, tmp_path):
-    saved = np.load(run.folder / "test_predictions.npz")
+    saved = kept_answers(run)
     tuned = next(candidate.name for candidate in run.candidates() if candidate.name.endswith("-tuned"))
     raw = set()
-    for name in {tuned, "logistic_all_encoders", "end_to_end", "ensemble-004"} & {*saved.files}:
+    for name in {tuned, "logistic_all_encoders", "end_to_end", "ensemble-004"} & {*saved}:
         export_candidate(run, name, tmp_path / name)
         bundle = load_bundle(tmp_path / name)
         raw |= {tensor.name for tensor in bundle.model.inputs}
         predict_file(bundle, reviews, tmp_path / "p.jsonl", explain=name == "logistic_all_encoders")
         lines = {line["id"]: line for line in map(json.loads, (tmp_path / "p.jsonl").read_text().splitlines())}
         found = [list(lines[identity]["probabilities"].values()) for identity in saved["ids"]]
-        np.testing.assert_allclose(found, saved[name].astype(float), atol=2e-3 if saved[name].dtype == "f2" else 1e-4)
+        np.testing.assert_allclose(found, saved[name], **{**FLOAT16, "atol": 1e-4})
     assert raw >= {"token_ids", "padding_mask_2", "images", "images_2"}
 
 

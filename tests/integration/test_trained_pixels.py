@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from kept_answers import FLOAT16, kept_answers
 
 from automm.deliver.bundle import load_bundle
 from automm.deliver.export import export_candidate
@@ -68,12 +69,12 @@ def predicts_what_the_search_has(run, name, reviews, folder):
     labels = run.read("manifest.json")["labels"]
     export_candidate(run, name, folder, "keras")
     predict_file(load_bundle(folder), reviews, folder / "predictions.jsonl", explain=True)
-    with np.load(run.folder / "test_predictions.npz") as saved:
-        expected = dict(zip(saved["ids"], saved[name], strict=True))
+    saved = kept_answers(run)
+    expected = dict(zip(saved["ids"], saved[name], strict=True))
     lines = [*map(json.loads, (folder / "predictions.jsonl").read_text().splitlines())]
     assert any(line["pictures"] for line in lines)
     given = {line["id"]: [line["probabilities"][label] for label in labels] for line in lines}
-    np.testing.assert_allclose([given[key] for key in expected], list(expected.values()), atol=1e-5)
+    np.testing.assert_allclose([given[key] for key in expected], list(expected.values()), **FLOAT16)
 
 
 def test_each_source_was_trained_and_its_suffix_has_its_inputs(run):

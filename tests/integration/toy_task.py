@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from automm.tasks.base import LARGER, SMALLER, Metric, Task, Terms
+from automm.tasks.base import LARGER, SMALLER, Detailed, Metric, Task, Terms
 
 TOLERANCE = 10_000.0
 
@@ -25,6 +25,7 @@ class Price(Task):
         "close": Metric("close", LARGER),
         "off": Metric("off by", SMALLER),
     }
+    published = metrics
     smooth = "off"
     loss_unit = "loss"
     score_unit = "share, and thousands"
@@ -36,6 +37,17 @@ class Price(Task):
     def measure(self, targets: np.ndarray, answers: np.ndarray) -> dict[str, float]:
         errors = np.abs(answers[:, 0] - targets)
         return {"close": float((errors <= TOLERANCE).mean()), "off": float(errors.mean()) / 1000}
+
+    def detailed(
+        self,
+        targets: np.ndarray,
+        answers: np.ndarray,
+        decided: np.ndarray,
+        labels: Sequence[str],
+        *,
+        each_label: bool = True,
+    ) -> Detailed:
+        return Detailed(dict(self.measure(targets, answers)))
 
     def terms(self, metric: str, targets: np.ndarray, answers: np.ndarray) -> Terms:
         errors = np.abs(answers[:, 0] - targets)

@@ -42,22 +42,29 @@ def train_other_seeds(search: Search) -> None:
             )
 
 
+def trainings_of(search: Search) -> dict[str, list[str]]:
+    """Return the names of all trainings of each candidate that was trained with several seeds, the first one first."""
+    completed = {candidate.name: candidate for candidate in search.candidates if candidate.status == COMPLETED}
+    trainings: dict[str, list[str]] = {}
+    for candidate in completed.values():
+        base = candidate.name.rpartition(SUFFIX)[0]
+        if candidate.kind == SEED and base in completed:
+            trainings.setdefault(base, [base]).append(candidate.name)
+    return trainings
+
+
 def spread_of_seeds(search: Search) -> dict[str, dict[str, Any]]:
     """Return the entry "seeds" of result.json: by candidate, {seeds, scores, spread}.
 
     `spread` is the largest score of the objective minus the smallest.
     """
     completed = {candidate.name: candidate for candidate in search.candidates if candidate.status == COMPLETED}
-    trained: dict[str, list[Any]] = {}
-    for candidate in completed.values():
-        base = candidate.name.rpartition(SUFFIX)[0]
-        if candidate.kind == SEED and base in completed:
-            trained.setdefault(base, [completed[base]]).append(candidate)
-    return {
-        name: {
-            "seeds": [candidate.seed for candidate in same],
-            "scores": [candidate.score for candidate in same],
-            "spread": max(candidate.score for candidate in same) - min(candidate.score for candidate in same),
+    spread = {}
+    for name, trainings in trainings_of(search).items():
+        scores = [float(completed[one].score or 0.0) for one in trainings]
+        spread[name] = {
+            "seeds": [completed[one].seed for one in trainings],
+            "scores": scores,
+            "spread": max(scores) - min(scores),
         }
-        for name, same in trained.items()
-    }
+    return spread

@@ -15,6 +15,7 @@ from automm.search.baselines import end_to_end_entry
 from automm.search.finalists.answers import EVERY, Answers, Reader, Reading
 from automm.search.finalists.fine_tune import tier2_entries
 from automm.search.finalists.folds import cross_validate
+from automm.search.finalists.judged_and_tested import packed_evidence
 from automm.search.finalists.parity import Checked, checked_finalists
 from automm.search.finalists.seeds import spread_of_seeds
 from automm.search.finalists.selection import difference, selection_of
@@ -23,9 +24,8 @@ from automm.search.finalists.verdict import verdict_of
 from automm.search.ranking import FINALISTS
 from automm.search.session import Search
 from automm.search.setup.data import Loaded
-from automm.tasks.classification import MANY
 from automm.tracking.results import summary_of
-from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, PARITY, PILOT, SEED, Candidate, stored
+from automm.tracking.run_folder import COMPLETED, MISSING_FIGURE, PARITY, PILOT, SEED, Candidate
 
 RECIPES = ("logistic_all", "logistic_both")  # the reference for the best candidate: the first that completed
 APART = ("trial", SEED, PILOT)  # kinds that are no finalists by themselves: the test split is not read for them
@@ -34,7 +34,7 @@ READ_AT_ONCE = 4096
 
 
 def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
-    """Evaluate on the test split, write result.json and test_predictions.npz, track models, and return a summary.
+    """Evaluate on the test split, write result.json, judged.npz and test.npz, track models, and return a summary.
 
     Finalists are the best candidates on validation, baselines included, whose whole models agree with their suffixes
     (`finalists/parity`). All candidates read the test split through stored features or states (`finalists/answers`). If
@@ -70,18 +70,14 @@ def evaluate_finalists(search: Search, loaded: Loaded) -> dict[str, Any]:
     result |= verdict_of(search.setup, loaded.links, run.predictions(best), tested)
     if measured:
         result["folds"] = summary(measured, result["test"], result.get("recipe"))
-    _save_answers(search, answers)
+    biases = _biases(search)
+    undecided = {name: by_loss[EVERY] for name, by_loss in answers.items()}
+    labelled = {name: decisions(found, biases.get(name, [])) for name, found in undecided.items()}
+    result["evidence"] = packed_evidence(search, best, undecided, labelled)
     run.write("result.json", result)
     if lost:
         _draw_missing(search, result)
-    biases = _biases(search)
-    track(
-        search,
-        checked,
-        others,
-        {name: decisions(by[EVERY], biases.get(name, [])) for name, by in answers.items()},
-        result,
-    )
+    track(search, checked, others, labelled, result)
     return summary_of(result)
 
 
@@ -99,15 +95,6 @@ def _read_test(
         name = candidate.name
         answers[name] = reading.of(candidate, saved[name] if name in saved else search.bench.saved(name))
     return answers
-
-
-def _save_answers(search: Search, answers: Mapping[str, Answers]) -> None:
-    ids = [search.setup.arrays.ids[row] for row in search.setup.rows("test")]
-    arrays: dict[str, Any] = {"ids": np.array(ids), "labels": search.setup.targets("test")}
-    arrays |= {name: stored(by_loss[EVERY]) for name, by_loss in answers.items()}
-    # Compressing the answers for many classes would take seconds.
-    save = np.savez_compressed if search.setup.outputs <= MANY else np.savez
-    save(search.run.folder / "test_predictions.npz", **arrays)
 
 
 def _result(
