@@ -72,7 +72,7 @@ def paired_interval(
         units: (n,) int64, the resampling unit of each review (`Setup.units`).
     """
     difference, without = _paired(task, targets, first, second, metric, units)
-    return Interval(difference, **bounds(difference, without))
+    return Interval(difference, **_bounds(difference, without))
 
 
 def paired_error(
@@ -95,7 +95,7 @@ def interval(task: Task, targets: np.ndarray, answers: np.ndarray, metric: str, 
     """Return a metric of one candidate with its interval; the arguments are those of `paired_interval`."""
     sums = unit_sums(task, metric, targets, answers, places_of(units))
     value, without = jackknifed(task, metric, sums)
-    return Figure(value, **bounds(value, without))
+    return Figure(value, **_bounds(value, without))
 
 
 def places_of(units: np.ndarray) -> np.ndarray:
@@ -141,7 +141,7 @@ def freedom_of(without: np.ndarray) -> float:
     return min(count - 1.0, 2 * count / (kurtosis - 1)) if kurtosis > 1 else count - 1.0
 
 
-def bounds(value: float, without: np.ndarray) -> dict[str, Any]:
+def _bounds(value: float, without: np.ndarray) -> dict[str, Any]:
     """Return the t-interval of a value: low, high, units and method.
 
     Args:

@@ -170,10 +170,33 @@ def test_the_interval_of_a_share_is_over_units():
     of, hits = np.ones(400, bool), np.random.default_rng(0).random(400) < 0.7
     alone, linked = share(of, hits, np.arange(400)), share(of, np.repeat(hits[:40], 10), np.repeat(np.arange(40), 10))
     expected = 1.966 * np.sqrt(hits.mean() * (1 - hits.mean()) / 399)
-    assert alone.high - alone.value == pytest.approx(expected, rel=1e-3)
+    assert (alone.high - alone.low) / 2 == pytest.approx(expected, rel=0.01)
     assert linked.high - linked.low > 2.5 * (alone.high - alone.low)
     assert share(of, hits, np.arange(400) % 9).low is None
     assert share(~of, hits, np.arange(400)) is None
+
+
+def test_the_interval_of_a_share_of_all_is_not_empty():
+    of = np.ones(40, bool)
+    alone, linked = share(of, of, np.arange(40)), share(of, of, np.arange(40) // 4)
+    assert (alone.value, alone.high) == (1.0, 1.0)
+    assert alone.low == pytest.approx(40 / (40 + 2.0227**2), abs=1e-4)
+    assert linked.low == pytest.approx(10 / (10 + 2.2622**2), abs=1e-4)
+    one_large = share(np.ones(5000, bool), np.arange(5000) > 3, np.maximum(np.arange(5000) - 4985, 0))
+    assert 0 <= one_large.low < one_large.value - 0.1
+    assert one_large.value < one_large.high <= 1
+
+
+@pytest.mark.parametrize(("right", "dependence"), [(0.7, 0.5), (0.95, 0.0), (0.95, 0.5), (0.9, 1.0)])
+def test_the_interval_of_a_share_covers(right, dependence):
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(1000):
+        units = np.repeat(np.arange(60), np.ceil(rng.lognormal(1.0, 0.8, 60)).astype(int))
+        shared = rng.random(len(units)) < dependence
+        uniform = np.where(shared, rng.random(60)[units], rng.random(len(units)))
+        found = share(np.ones(len(units), bool), uniform < right, units)
+        inside += found.low <= right <= found.high
+    assert 0.93 <= inside / 1000 <= 0.985
 
 
 def test_scores_are_those_of_the_paper():

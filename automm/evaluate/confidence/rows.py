@@ -4,8 +4,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.stats import t as student
 
-from automm.evaluate.compare import Figure, bounds, places_of
+from automm.evaluate.compare import FEWEST, Figure, freedom_of, places_of, standard_error
+
+METHOD = "Wilson with the design effect of units"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,11 @@ class Answered:
 
 
 def share(of: np.ndarray, hits: np.ndarray, units: np.ndarray) -> Figure | None:
-    """Return which share of some reviews are hits, with its interval over units; None without such reviews.
+    """Return which share of some reviews are hits, with its 95 % interval; None without such reviews.
+
+    The interval is that of Wilson (1927, Journal of the American Statistical Association 22), because the shares here
+    are near 1: a t-interval would reach beyond 1, and have no width if all are hits. The number of reviews is divided
+    by the design effect (Kish 1965, Survey Sampling), as Korn and Graubard (1998, Survey Methodology 24) do.
 
     Args:
         of: (n,) bool, the reviews that count.
@@ -61,7 +68,17 @@ def share(of: np.ndarray, hits: np.ndarray, units: np.ndarray) -> Figure | None:
         return None
     places = places_of(units[of])
     counts, found = np.bincount(places).astype(np.float64), np.bincount(places, hits[of])
-    value = float(found.sum() / counts.sum())
-    left = counts.sum() - counts
-    without = np.divide(found.sum() - found, left, out=np.full(len(counts), np.nan), where=left > 0)
-    return Figure(value, **bounds(value, without))
+    reviews, value, length = counts.sum(), float(found.sum() / counts.sum()), len(counts)
+    if length < FEWEST:
+        return Figure(value, None, None, length, f"too few to say: {FEWEST} units are needed")
+    # Where all are hits, or none, nothing is known of the design effect: then the reviews of a unit are taken as alike.
+    effect = float((counts**2).sum() / reviews)
+    freedom = reviews / effect - 1
+    if 0 < value < 1:
+        without = (found.sum() - found) / (reviews - counts)
+        effect = max(1.0, standard_error(without) ** 2 * reviews / (value * (1 - value)))
+        freedom = min(freedom, freedom_of(without))
+    number, t = reviews / effect, float(student.ppf(0.975, max(1.0, freedom)))
+    centre = (value + t**2 / (2 * number)) / (1 + t**2 / number)
+    half = t * (value * (1 - value) / number + t**2 / (4 * number**2)) ** 0.5 / (1 + t**2 / number)
+    return Figure(value, max(0.0, float(centre - half)), min(1.0, float(centre + half)), length, METHOD)

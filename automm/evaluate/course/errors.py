@@ -43,6 +43,6 @@ def error_correlations(
     scaled = centred / np.where(varies, lengths, 1.0)[:, None]
     matrix = [
         [float(value) if varies[first] and varies[second] else None for second, value in enumerate(row)]
-        for first, row in enumerate(scaled @ scaled.T)
+        for first, row in enumerate(np.clip(scaled @ scaled.T, -1.0, 1.0))
     ]
     return Correlations(names, matrix)
