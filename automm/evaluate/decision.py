@@ -62,9 +62,10 @@ def measured(task: Task, targets: np.ndarray, answers: np.ndarray, decided: np.n
 
 def fit_temperature(task: Task, targets: np.ndarray, probabilities: np.ndarray) -> float:
     """Return the temperature with the smallest loss of the true labels, between COLDEST and HOTTEST."""
+    scores = logs(probabilities)
 
     def loss(power: float) -> float:
-        answers = tempered(probabilities, float(np.exp(power)))
+        answers = softmax(scores / float(np.exp(power)))
         return float(task.smooth_loss(task.smooth_inputs(targets, answers)))
 
     found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded", options={"xatol": 0.01})

@@ -38,13 +38,7 @@ from automm.search.parallel.workers import Workers
 from automm.search.recorder import GiveUp
 from automm.search.reporter import Reporter
 from automm.search.session import Search
-from automm.search.setup.data import (
-    Loaded,
-    Setup,
-    encoder_sources,
-    load,
-    prepare,
-)
+from automm.search.setup.data import Loaded, Setup, encoder_sources, load, prepare
 from automm.search.setup.describe import describe
 from automm.search.setup.folds import check_folds, folds_of, with_recorded_evaluation
 from automm.search.setup.same import check_same_data, check_same_rows
@@ -58,17 +52,7 @@ from automm.tracking.mlflow_tracker import flatten
 from automm.tracking.protocol import Tracker
 from automm.tracking.run_folder import Run, create_run
 
-PACKAGES = (
-    "automm",
-    "autokeras",
-    "keras",
-    "keras-hub",
-    "keras-tuner",
-    "mlflow",
-    "numpy",
-    "pillow",
-    "tensorflow",
-)
+PACKAGES = ("automm", "autokeras", "keras", "keras-hub", "keras-tuner", "mlflow", "numpy", "pillow", "tensorflow")
 
 MOVED = "encoders.moved"  # a key that a resumed run may change: fingerprints of encoders are compared
 
@@ -147,6 +131,7 @@ def _search_in_folder(
         log.info("%s", judging.why)
         if judging.warning:
             log.warning("%s", judging.warning)
+        spent.stage("encoding")
         setup = prepare(judged, loaded, encoders, reporter.step, before_encoding)
         check_same_rows(run, setup)
         description = run.read("manifest.json")
@@ -165,7 +150,7 @@ def _search_in_folder(
                 names = [name for name, why in search.bench.without_effect.items() if why == reason]
                 log.info("not varied, because %s: %s", reason, ", ".join(names))
             try:
-                summary = _run_stages(search, loaded, worker_options)
+                summary = _run_stages(search, loaded, worker_options, spent)
             except KeyboardInterrupt:
                 search.recorder.record_interrupted()
                 status = "KILLED"
@@ -184,7 +169,9 @@ def _end(run: Run, tracker: Tracker, status: str, summary: dict[str, Any]) -> No
     tracker.end(status, summary)
 
 
-def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | None) -> dict[str, Any]:
+def _run_stages(
+    search: Search, loaded: Loaded, worker_options: WorkerOptions | None, spent: SpentTime
+) -> dict[str, Any]:
     """Run baselines, trials, tier 2 and the ensemble, evaluate the finalists, and return a summary of the result.
 
     Raises:
@@ -197,13 +184,16 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         with interruptible():
             again = search.setup.experiment.training.seeds - 1
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=False, seeds=again))
-            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options, pace)
+            _run_baselines_and_trials(search, len(loaded.other_folds), worker_options, pace, spent)
             search.keep(lambda: tail.seconds(search.ranking.ranked(), tuned=True))
             if search.setup.experiment.budget.trials:
+                spent.stage("seeds")
                 train_other_seeds(search)
+            spent.stage("tier2")
             finish_end_to_end(search)
             if search.setup.experiment.budget.trials:
                 fine_tune(search)
+            spent.stage("ensemble")
             run_ensemble(search)
     except GiveUp as error:
         if search.ranking.best() is None:
@@ -212,6 +202,7 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
         given_up = str(error)
     if search.ranking.best() is None:
         raise NoTrialError(_nothing_completed(search))
+    spent.stage("finalists")
     summary = evaluate_finalists(search, loaded)
     if given_up and not search.budget.trials_done():
         raise NoTrialError(
@@ -221,14 +212,16 @@ def _run_stages(search: Search, loaded: Loaded, worker_options: WorkerOptions | 
 
 
 def _run_baselines_and_trials(
-    search: Search, other_folds: int, worker_options: WorkerOptions | None, pace: Pace
+    search: Search, other_folds: int, worker_options: WorkerOptions | None, pace: Pace, spent: SpentTime
 ) -> None:
     search.reporter.stage("baselines")
+    spent.stage("baselines")
     run_baselines(search)
     if not search.may_continue():
         return
     wanted = estimate(search.setup, other_folds, search.budget.seconds_to_deadline())
     search.reporter.stage(f"search ({wanted})")
+    spent.stage("trials")
     if problem := disk_warning(wanted, str(search.run.folder)):
         log.warning("%s", problem)
     # KerasTuner does not write its state files atomically; the oracle reads earlier trials from trials.jsonl instead.

@@ -193,7 +193,7 @@ class Task(ABC):
 
     @abstractmethod
     def smooth_inputs(self, targets: np.ndarray, answers: np.ndarray) -> np.ndarray:
-        """Return the part of the answers that `smooth_loss` needs, (n,).
+        """Return the part of the answers that `smooth_loss` needs, (n,): without probabilities, the errors.
 
         A weighted mean of answers has the weighted mean of their parts.
         """

@@ -14,6 +14,7 @@ from kept_answers import FLOAT16, kept_answers
 
 from automm.config.experiment import BASELINES, TUNERS
 from automm.errors import NotFoundError, NoTrialError
+from automm.evaluate.course.section import course_of
 from automm.models.average import members_of
 from automm.search.space.portfolio import portfolio
 from automm.search.space.table import DEFAULTS, is_active
@@ -60,6 +61,32 @@ class TestRunFolder:
             "vocab.txt",
         }
         assert not [name for name in names if name.startswith(".")], "a temporary file was left"
+
+    def test_every_second_belongs_to_a_stage(self, searched):
+        spent = searched.run.read("spent.json")
+        first = ["reading", "encoding", "baselines", "trials", "seeds", "tier2", "ensemble", "finalists"]
+        assert list(spent["stages"])[: len(first)] == first
+        assert sum(spent["stages"].values()) == pytest.approx(spent["seconds"], abs=1)
+        trained = sum(candidate.seconds for candidate in trials_of(searched.run))
+        assert spent["stages"]["trials"] >= trained - 1
+
+    def test_the_course_follows_from_the_files(self, searched):
+        run, best = searched.run, searched.run.read("result.json")["best"]
+        found = course_of(
+            TASKS["classification"],
+            "val_macro_f1",
+            run.candidates(),
+            run.judged_rows(),
+            run.predictions,
+            shown=[best],
+            seconds=run.read("spent.json")["stages"],
+            seed=0,
+        )
+        scores = [candidate.ranked_by for candidate in rank(run.candidates(), "max")]
+        assert found.leads[-1].score == max(scores)
+        assert found.gains.trials == len(trials_of(run))
+        assert found.gains.over_baselines is not None
+        assert found.errors.candidates == [best]
 
     def test_the_manifest_names_encoders_and_engines(self, searched):
         encoders = searched.run.read("manifest.json")["encoders"]

@@ -6,7 +6,6 @@ import pytest
 
 from automm.data.files import write_atomically
 from automm.errors import ConfigError, DataError, NotFoundError
-from automm.search.spent_time import wall_seconds
 from automm.tracking.run_folder import (
     COMPLETED,
     FAILED,
@@ -266,12 +265,3 @@ def test_a_line_of_another_version_is_reported(tmp_path):
     (run.folder / "trials.jsonl").write_text('{"name": "a", "no_such_field": 1}\n')
     with pytest.raises(DataError, match=r"trials\.jsonl:1"):
         run.candidates()
-
-
-def test_the_time_of_parallel_trials_counts_once():
-    def trial(second: int, seconds: float) -> Candidate:
-        return Candidate("", "trial", COMPLETED, started=f"2026-01-01T00:00:{second:02d}.000+00:00", seconds=seconds)
-
-    assert wall_seconds([]) == 0
-    assert wall_seconds([trial(0, 4), trial(10, 5)]) == 9
-    assert wall_seconds([trial(10, 5), trial(0, 12), trial(1, 2)]) == 15

@@ -22,6 +22,22 @@ def test_sessions_add_up(tmp_path):
     assert second.end(None) is None
 
 
+def test_every_second_belongs_to_a_stage(tmp_path):
+    now = [100.0]
+    run = Run(tmp_path)
+    first = SpentTime(run, 90.0, clock=lambda: now[0])
+    with first.kept():
+        first.stage("trials")
+        now[0] = 130.0
+    second = SpentTime(run, 1000.0, clock=lambda: 1007.0)
+    second.stage("trials")
+    second.stage("finalists")
+    second.write()
+    found = run.read("spent.json")
+    assert found["stages"] == {"reading": 17.0, "trials": 30.0, "finalists": 0.0}
+    assert found["seconds"] == sum(found["stages"].values())
+
+
 def test_a_run_without_the_file_has_the_time_of_its_candidates(tmp_path):
     run = Run(tmp_path)
     run.append(Candidate("a", "trial", COMPLETED, seconds=12.0, started="2026-01-01T00:00:00+00:00"))
