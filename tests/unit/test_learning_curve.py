@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from automm.evaluate.evidence.learning import MOST, SHARES, fit_power_law, more_data, rows_of_share, unit_order
+from automm.evaluate.evidence.learning import MOST, SHARES, fit_power_law, more_data
+from automm.evaluate.evidence.rows import other_rows, rows_of_share, unit_order
 from automm.evaluate.evidence.worth import HELPS, LESS, UNDECIDED
 from automm.tasks.registry import TASKS
 
@@ -97,3 +98,20 @@ def test_three_verdicts():
     falling = more_data(law_of(1.0 + 0.5 * RELATIVE**-0.5, bounds=(0.0, np.inf)), MAE, 0.02)
     assert falling[0] == HELPS
     assert "a gain of 0.1" in falling[1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_other_row_is_of_another_unit(seed):
+    rng = np.random.default_rng(seed)
+    units = rng.permutation(np.repeat(np.arange(30), rng.integers(1, 20, 30)))
+    rows = np.sort(rng.choice(len(units), len(units) // 2, replace=False))
+    donors = other_rows(rows, units, rng)
+    np.testing.assert_array_equal(np.sort(donors), rows)
+    assert (units[donors] != units[rows]).all()
+
+
+def test_of_one_large_unit_rows_still_change():
+    units = np.zeros(10, np.int64)
+    donors = other_rows(np.arange(10), units, np.random.default_rng(1))
+    assert (donors != np.arange(10)).all()
+    np.testing.assert_array_equal(other_rows(np.arange(1), units, np.random.default_rng(1)), [0])

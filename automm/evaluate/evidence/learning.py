@@ -1,9 +1,9 @@
 """Learning curves: the score as a function of the number of training reviews, and what more reviews would add.
 
-The curve is a power law, score = limit + factor * reviews ** -exponent (Hestness et al. 2017, arXiv 1712.00409; a survey
-of other forms, and of curves that are not monotone, is Viering and Loog 2021, arXiv 2103.10948). The exponent is chosen
-from a grid, the other two by least squares. The spread comes from a parametric bootstrap with the residual variance:
-each draw is fitted anew, the exponent too. The curve is not continued beyond four times the reviews: there the exponent
+The curve is a power law, score = limit + factor * reviews ** -exponent (Hestness et al. 2017, arXiv 1712.00409; a
+survey, also of curves that are not monotone, is Viering and Loog 2021, arXiv 2103.10948). The exponent is chosen from
+a grid, the other two by least squares. The spread comes from a parametric bootstrap with the residual variance: each
+draw is fitted anew, the exponent too. The curve is not continued beyond four times the reviews: there the exponent
 decides nearly all, and a few points say little about it.
 """
 
@@ -20,35 +20,6 @@ MOST = 4.0  # times the training reviews
 EXPONENTS = np.linspace(0.05, 2.0, 40)
 DRAWS = 400
 FEWEST_SIZES, FEWEST_FREEDOM = 4, 2
-
-
-def rows_of_share(train: np.ndarray, units: np.ndarray, order: np.ndarray, share: float) -> np.ndarray:
-    """Return about a share of the training rows, whole units of them; a larger share contains a smaller one.
-
-    Args:
-        train: (n,) int64 rows.
-        units: (all rows,) int64, the unit of each row.
-        order: (all rows,) float, a random key of each row's unit, the same for all its rows. Units with small keys come
-            first, in all folds.
-        share: above 0, up to 1.
-
-    Returns:
-        (m,) int64, in the order of `train`; at least one unit.
-    """
-    if share >= 1.0:
-        return train
-    keys, of_row, sizes = np.unique(order[train], return_inverse=True, return_counts=True)
-    if len(keys) != len(np.unique(units[train])):
-        raise ValueError("the rows of a unit must have the same key, and those of another unit another key")
-    # The number of units whose rows come closest to the share.
-    count = 1 + int(np.argmin(np.abs(np.cumsum(sizes) - share * len(train))))
-    return train[of_row < count]
-
-
-def unit_order(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a random key of each row's unit, (rows,) float64, for `rows_of_share`."""
-    _, places = np.unique(units, return_inverse=True)
-    return np.asarray(rng.permutation(places.max() + 1)[places], np.float64)
 
 
 @dataclass(frozen=True)
@@ -74,12 +45,12 @@ class PowerLaw:
             ValueError: `times` is above MOST.
         """
         values = self._curves(times)
-        return (float(values[0]), *map(float, np.quantile(values[1:], (0.025, 0.975))))
+        return _with_spread(values)
 
     def gain(self, times: float, direction: str) -> tuple[float, float, float]:
         """Return by how much `times` the reviews would be better than the largest number, with its 95 % spread."""
         gains = (self._curves(times) - self._curves(1.0)) * (1.0 if direction == LARGER else -1.0)
-        return (float(gains[0]), *map(float, np.quantile(gains[1:], (0.025, 0.975))))
+        return _with_spread(gains)
 
     def _curves(self, times: float) -> np.ndarray:
         if times > MOST:
@@ -88,6 +59,11 @@ class PowerLaw:
             )
         ends, factors, exponents = np.vstack([self.parameters, self.drawn]).T
         return np.asarray(np.clip(ends + factors * times**-exponents, *self.bounds))
+
+
+def _with_spread(values: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(values[1:], (0.025, 0.975))
+    return float(values[0]), float(low), float(high)
 
 
 def fit_power_law(
