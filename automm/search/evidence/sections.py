@@ -1,0 +1,9 @@
+"""The sections of the evidence, in the order in which they are computed: what is quick comes first."""
+
+from automm.search.evidence import learning_curve, modalities
+from automm.search.evidence.stage import Section
+
+SECTIONS = (
+    Section(modalities.NAME, modalities.seconds, modalities.modalities),
+    Section(learning_curve.NAME, learning_curve.seconds, learning_curve.learning_curve),
+)
