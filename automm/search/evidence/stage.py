@@ -106,9 +106,9 @@ def gather_evidence(search: Search, sections: Sequence[Section], seconds: float 
                 left_out[section.name] = reason
             search.run.write("result.json", result)
     if left_out:
-        later = f"automm evidence {search.run.name}{runs_flag(search.run.folder.parents[1])}"
         named = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        log.warning("The evidence is not complete (%s). Compute the rest: %s", named, later)
+        flags = runs_flag(search.run.folder.parents[1])
+        log.warning("The evidence is not complete (%s). Run automm evidence %s%s", named, search.run.name, flags)
 
 
 def _compute(section: Section, stage: Stage, deadline: float | None) -> str:
