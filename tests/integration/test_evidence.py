@@ -99,3 +99,30 @@ def test_in_its_share_of_the_budget_what_does_not_fit_is_named(search, trained):
     assert trained == []
     assert set(evidence["left_out"]) == {"modalities", "learning_curve"}
     assert all(reason.startswith("takes about ") for reason in evidence["left_out"].values())
+
+
+def test_of_numbers_with_columns_and_one_seed(tmp_path, reporter, recorder, monkeypatch):
+    import yaml
+    from samples import SMALL, write_column_reviews
+
+    from automm.config.experiment import load_experiment
+    from automm.search.run import run_search
+
+    manifest = write_column_reviews(tmp_path / "reviews", "regression")
+    path = tmp_path / "reviews" / "numbers.yaml"
+    path.write_text(yaml.safe_dump({"manifest": manifest.name, "name": "numbers", **SMALL}))
+    few = ["training.epochs=1", "budget.trials=0", "baselines=[concatenation]", "evidence=0.9"]
+    for name in ("modalities", "learning_curve"):
+        monkeypatch.setattr(f"automm.search.evidence.{name}.SEEDS", 1)
+    run = run_search(load_experiment(path, few), tmp_path / "runs", recorder, reporter)
+    evidence = run.read("result.json")["evidence"]
+    found = evidence["modalities"]
+    assert list(found["of"]) == ["text", "image", "metadata", "history"]
+    assert (found["metric"], found["recipe"], found["seeds"]) == ("mae", "concatenation", 1)
+    for one in found["of"].values():
+        assert one["verdict"] in (HELPS, LESS, UNDECIDED)
+        assert " in MAE, 95 % interval " in one["sentence"]
+        assert one["margin"] > 1, "2 % of the error of a constant, in thousands"
+    curves = evidence["learning_curve"]["curves"]
+    assert list(curves) == ["text", "image", "all"]
+    assert set(curves["all"]["scores"]) == {"mae", "rmse", "r2"}

@@ -191,7 +191,7 @@ def section(name, answer, needed=0.0):
         written.append(name)
         return answer
 
-    return Section(name, lambda stage: needed, compute)
+    return Section(name, compute, None if needed is None else lambda stage: needed)
 
 
 computed: list[str] = []
@@ -204,7 +204,7 @@ def nothing_computed():
     written.clear()
 
 
-@advises("Run automm evidence %s%s")
+@advises("Run automm evidence %s")
 def test_what_does_not_fit_is_named_and_computed_later(search, caplog):
     sections = [
         section("quick", {"value": 1}),
@@ -224,7 +224,7 @@ def test_what_does_not_fit_is_named_and_computed_later(search, caplog):
     assert (left_out["refused"], left_out["part"]) == ("no head", "1 of 2 seeds")
     assert set(result["evidence"]["seconds"]) == {one.name for one in sections}
     assert f"Run automm evidence {search.run.name} --runs-dir {search.run.folder.parents[1]}" in caplog.text
-    hear(caplog.text, "Run automm evidence %s%s")
+    hear(caplog.text, "Run automm evidence %s")
 
     computed.clear()
     written.clear()
@@ -243,21 +243,40 @@ def test_a_section_that_fails_is_recorded_and_the_next_is_computed(search, caplo
     assert "Traceback" in caplog.text
 
 
-def test_the_share_of_the_budget(search, tmp_path, monkeypatch):
-    def experiment(**settings):
-        return Experiment(manifest=tmp_path / "m.yaml", **settings)
+def settings(tmp_path, **more):
+    return SimpleNamespace(experiment=Experiment(manifest=tmp_path / "m.yaml", **more))
 
-    assert seconds_for_evidence(experiment(budget={"time": "1h"}), 30.0) == 540.0
-    unlimited = experiment(budget={"time": None}, evidence=0.2)
-    assert seconds_for_evidence(unlimited, 80.0) == pytest.approx(20.0), "a fifth of all seconds"
+
+def test_the_share_of_the_budget(search, tmp_path, monkeypatch):
+    assert seconds_for_evidence(settings(tmp_path, budget={"time": "1h"}).experiment, 30.0) == 540.0
+    unlimited = settings(tmp_path, budget={"time": None}, evidence=0.2)
+    assert seconds_for_evidence(unlimited.experiment, 80.0) == pytest.approx(20.0), "a fifth of all seconds"
     given = []
     monkeypatch.setattr(
         "automm.search.evidence.stage.gather_evidence", lambda search, sections, seconds: given.append(seconds)
     )
-    search.setup = SimpleNamespace(experiment=experiment(budget={"time": "1h"}))
+    search.setup = settings(tmp_path, budget={"time": "1h"})
     gather_in_budget(search, [], 30.0)
     search.budget.end = 0.0  # the finalists took longer than was kept
     gather_in_budget(search, [], 30.0)
-    search.setup = SimpleNamespace(experiment=experiment(evidence=0))
-    gather_in_budget(search, [], 30.0)
     assert given == [540.0, 0.0]
+
+
+def test_without_a_share_only_what_takes_a_moment_is_computed(search, tmp_path):
+    search.setup = settings(tmp_path, evidence=0)
+    gather_in_budget(search, [section("long", {"value": 1}, 9.0), section("quick", {"value": 2}, None)], 30.0)
+    evidence = search.run.read("result.json")["evidence"]
+    assert (computed, evidence["quick"], evidence["left_out"]) == (["quick"], {"value": 2}, {})
+
+
+def test_ctrl_c_ends_the_evidence_and_not_the_search(search, tmp_path, caplog):
+    search.setup = settings(tmp_path)
+
+    def interrupted(stage):
+        raise KeyboardInterrupt
+
+    gather_in_budget(search, [section("first", {"value": 1}), Section("second", interrupted)], 30.0)
+    assert "The evidence is interrupted, and the search is complete. Run automm evidence" in caplog.text
+    assert search.run.read("result.json")["evidence"]["first"] == {"value": 1}
+    gather_evidence(search, [section("first", {"value": 1}), section("second", {"value": 2})], None)
+    assert computed == ["first", "second"]

@@ -40,7 +40,7 @@ def test_what_is_missing_is_named_with_the_command():
     lines = five_lines(result, COMMAND)
     assert lines[3] == f"more data: not computed (takes about 4 min, and 2 s are left). Compute it: {COMMAND}"
     assert lines[4] == f"caution: Fold 2 differs. Not complete: modalities ({COMMAND})"
-    assert five_lines(LABELS, COMMAND)[2] == f"modalities: not computed (evidence: 0). Compute it: {COMMAND}"
+    assert five_lines(LABELS, COMMAND)[2] == f"modalities: not computed. Compute it: {COMMAND}"
 
 
 @pytest.mark.parametrize(("low", "high"), [(-0.5, 0.1), (0.1, 0.5)])

@@ -45,8 +45,8 @@ def _lead(result: Mapping[str, Any]) -> str:
 
 
 def _missing(evidence: Mapping[str, Any], name: str, command: str) -> str:
-    reason = evidence.get("left_out", {}).get(name, "evidence: 0")
-    return f"not computed ({reason}). Compute it: {command}"
+    reason = evidence.get("left_out", {}).get(name, "")
+    return f"not computed{f' ({reason})' if reason else ''}. Compute it: {command}"
 
 
 def _caution(result: Mapping[str, Any], evidence: Mapping[str, Any], command: str) -> str:

@@ -4,6 +4,6 @@ from automm.search.evidence import learning_curve, modalities
 from automm.search.evidence.stage import Section
 
 SECTIONS = (
-    Section(modalities.NAME, modalities.seconds, modalities.modalities),
-    Section(learning_curve.NAME, learning_curve.seconds, learning_curve.learning_curve),
+    Section(modalities.NAME, modalities.modalities, modalities.seconds),
+    Section(learning_curve.NAME, learning_curve.learning_curve, learning_curve.seconds),
 )

@@ -47,13 +47,14 @@ class Section:
 
     Attributes:
         name: its key.
-        seconds: estimates how long `compute` needs at least, without what is stored.
         compute: returns the entry, a JSON object; with the key INCOMPLETE, if it can be completed later.
+        seconds: estimates how long `compute` needs at least, without what is stored; None: a moment, and the section is
+            computed even if there is no time for evidence.
     """
 
     name: str
-    seconds: Callable[[Stage], float]
     compute: Callable[[Stage], dict[str, Any]]
+    seconds: Callable[[Stage], float] | None = None
 
 
 def seconds_for_evidence(experiment: Experiment, spent: float) -> float:
@@ -67,15 +68,21 @@ def seconds_for_evidence(experiment: Experiment, spent: float) -> float:
 
 
 def gather_in_budget(search: Search, sections: Sequence[Section], spent: float) -> None:
-    """Compute the evidence in its share of the budget, and before the end of the whole search; none if the share is 0.
+    """Compute the evidence in its share of the budget, and before the end of the whole search.
+
+    If the share is 0, only sections are computed that take a moment. Ctrl-C ends the evidence alone: the search is
+    complete.
 
     Args:
         spent: as in `seconds_for_evidence`.
     """
     seconds, end = seconds_for_evidence(search.setup.experiment, spent), search.budget.end
-    if seconds > 0:
-        left = math.inf if end is None else max(0.0, end - time.monotonic())
-        gather_evidence(search, sections, min(seconds, left))
+    left = math.inf if end is None else max(0.0, end - time.monotonic())
+    wanted = [section for section in sections if seconds or section.seconds is None]
+    try:
+        gather_evidence(search, wanted, min(seconds, left))
+    except KeyboardInterrupt:
+        log.warning("The evidence is interrupted, and the search is complete. Run automm evidence %s", _named(search))
 
 
 def gather_evidence(search: Search, sections: Sequence[Section], seconds: float | None) -> None:
@@ -106,22 +113,24 @@ def gather_evidence(search: Search, sections: Sequence[Section], seconds: float 
                 left_out[section.name] = reason
             search.run.write("result.json", result)
     if left_out:
-        named = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        flags = runs_flag(search.run.folder.parents[1])
-        log.warning("The evidence is not complete (%s). Run automm evidence %s%s", named, search.run.name, flags)
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        log.warning("The evidence is not complete (%s). Run automm evidence %s", reasons, _named(search))
+
+
+def _named(search: Search) -> str:
+    """Return the run as a command names it."""
+    return search.run.name + runs_flag(search.run.folder.parents[1])
 
 
 def _compute(section: Section, stage: Stage, deadline: float | None) -> str:
     """Add a section to the result; return why it is not complete, "" if it is."""
     try:
-        needed = section.seconds(stage)
-        if deadline is not None and time.monotonic() + needed > deadline:
+        needed = 0.0 if section.seconds is None else section.seconds(stage)
+        if needed and deadline is not None and time.monotonic() + needed > deadline:
             left = duration(max(0.0, deadline - time.monotonic()))
             return f"takes about {duration(needed)}, and {left} are left"
         found = section.compute(stage)
-    except OutOfTime as error:
-        return str(error)
-    except TrialError as error:
+    except (OutOfTime, TrialError) as error:
         return str(error)
     except Exception as error:
         log.exception("evidence: %s failed", section.name)
