@@ -29,6 +29,7 @@ from automm.search.interrupt import raise_if_interrupted
 from automm.search.memory import release_memory
 from automm.search.session import Search
 from automm.search.training.loop import predict, validation_rows
+from automm.tasks.classification import MANY
 
 FOLDER = "evidence"  # in the run folder: FOLDER/<recipe>/<arm>.npz
 SEEDS = 2  # trainings of each arm
@@ -88,7 +89,7 @@ class Trainings:
         if not path.is_file():
             self._train(arm, path)
         with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+            return {name: array.astype(np.float32, copy=False) for name, array in stored.items()}
 
     def _path(self, arm: Arm) -> Path:
         return self._search.run.folder / FOLDER / self.recipe.candidate.name / f"{arm.name}.npz"
@@ -148,5 +149,7 @@ def _without_places(bench: Bench, fitted: Fitted) -> np.ndarray:
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     content = BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
+    # As `run_folder.stored`: the answers for many classes are large.
+    types = {name: np.float16 if array.shape[-1] > MANY else np.float32 for name, array in arrays.items()}
+    np.savez(content, allow_pickle=False, **{name: array.astype(types[name]) for name, array in arrays.items()})
     write_atomically(path, content.getvalue())
