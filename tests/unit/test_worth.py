@@ -10,6 +10,7 @@ from automm.evaluate.evidence.worth import (
     UNDECIDED,
     Gain,
     Scored,
+    SeedVariance,
     deciding_units,
     gain,
     scored,
@@ -126,11 +127,12 @@ def test_seeds_that_differ_by_chance_of_reviews_alone_add_nothing_and_others_do(
             for pair in shares
         ]
 
-    alike, freedom = seed_variance(recipes(0.0))
-    assert freedom == 40
-    assert alike < 0.01**2
-    assert seed_variance(recipes(0.05))[0] == pytest.approx(0.05**2, rel=0.5)
-    assert seed_variance([[Scored(0.5, np.array([0.4, 0.6]))]]) == (0.0, 0)
+    alike = seed_variance(recipes(0.0))
+    assert alike.freedom == 40
+    assert alike.between == pytest.approx(alike.within, rel=0.5)
+    assert alike.of_seeds < 0.01**2
+    assert seed_variance(recipes(0.05)).of_seeds == pytest.approx(0.05**2, rel=0.5)
+    assert seed_variance([[Scored(0.5, np.array([0.4, 0.6]))]]) == SeedVariance()
 
 
 def test_intervals_cover_a_gain_of_nothing_if_seeds_differ():
@@ -147,7 +149,7 @@ def test_intervals_cover_a_gain_of_nothing_if_seeds_differ():
             for _ in range(5)
         ]
         first, second, *_ = recipes
-        for kept, variance in ((covered, seed_variance(recipes)), (naive, (0.0, 0))):
+        for kept, variance in ((covered, seed_variance(recipes)), (naive, None)):
             one = gain(first, second, "max", variance)
             kept.append(one.low <= 0 <= one.high)
     assert np.mean(covered) > 0.9 > 0.88 > np.mean(naive)

@@ -2,10 +2,11 @@
 
 A recipe is trained with several seeds, and scored on the same reviews each time. The gain is the difference of the
 mean scores. Two things make it uncertain: which units of reviews were drawn, and the seeds. The jackknife over units
-measures the first (`evaluate/compare`). The variance between seeds holds, besides the second, what any two trainings
-differ by on a finite number of reviews; the jackknife has counted that already, so it is subtracted (the method of
-moments of a two-way random effects model; Searle, Casella and McCulloch 1992, Variance Components). The degrees of
-freedom of the sum are those of Satterthwaite (1946, Biometrics Bulletin 2).
+measures the first (`evaluate/compare`). The variance between seeds measures the second; it also holds what any two
+trainings differ by on a finite number of reviews, which the jackknife of their difference measures and has counted
+already (a two-way random effects model; Searle, Casella and McCulloch 1992, Variance Components). Each variance has its
+own quantile of t, because one that is small by chance must not also raise the degrees of freedom of the sum, and no
+interval is narrower than that of the units alone (`experiments/evidence_simulations.py`).
 
 A modality helps only if the recipe with it is better than without it and better than with that of another review. The
 second comparison has the same inputs, parameters and training, so that parameters alone cannot pass it. Both have to
@@ -86,46 +87,71 @@ def scored(task: Task, metric: str, targets: np.ndarray, answers: np.ndarray, un
     return Scored(*jackknifed(task, metric, unit_sums(task, metric, targets, answers, places_of(units))))
 
 
-def seed_variance(recipes: Sequence[Sequence[Scored]]) -> tuple[float, int]:
-    """Return the variance of a score that seeds cause on infinitely many reviews, and its degrees of freedom.
+@dataclass(frozen=True)
+class SeedVariance:
+    """The variance of a score between the seeds of a recipe, pooled over recipes.
 
-    It is pooled over all recipes: two trainings of one recipe say very little.
+    Attributes:
+        between: of the scores on these reviews.
+        within: the part of it that the finite number of units explains.
+        freedom: the degrees of freedom of `between`; 0 if each recipe has one seed.
+    """
+
+    between: float = 0.0
+    within: float = 0.0
+    freedom: int = 0
+
+    @property
+    def of_seeds(self) -> float:
+        """The variance that would be left with infinitely many units."""
+        return max(0.0, self.between - self.within)
+
+
+def seed_variance(recipes: Sequence[Sequence[Scored]]) -> SeedVariance:
+    """Return the variance between seeds, pooled over all recipes: two trainings of one say very little.
 
     Args:
         recipes: the trainings of each recipe, on the same reviews.
     """
-    total, freedom = 0.0, 0
+    between = within = 0.0
+    freedom = 0
     for trainings in recipes:
         if len(trainings) > 1:
-            values = [one.value for one in trainings]
+            more = len(trainings) - 1
             pairs = [standard_error(a.without - b.without) ** 2 / 2 for a, b in combinations(trainings, 2)]
-            total += (len(values) - 1) * (float(np.var(values, ddof=1)) - float(np.mean(pairs)))
-            freedom += len(values) - 1
-    return (max(0.0, total / freedom), freedom) if freedom else (0.0, 0)
+            between += more * float(np.var([one.value for one in trainings], ddof=1))
+            within += more * float(np.mean(pairs))
+            freedom += more
+    return SeedVariance(between / freedom, within / freedom, freedom) if freedom else SeedVariance()
 
 
 def gain(
-    first: Sequence[Scored], second: Sequence[Scored], direction: str, variance: tuple[float, int] = (0.0, 0)
+    first: Sequence[Scored], second: Sequence[Scored], direction: str, variance: SeedVariance | None = None
 ) -> Gain:
     """Return the gain of the first recipe over the second.
 
     Args:
         first, second: their trainings on the same reviews, as many of each.
         direction: of the metric.
-        variance: of `seed_variance`.
+        variance: of `seed_variance`; None: the interval is for these trainings.
     """
-    sign = 1.0 if direction == LARGER else -1.0
+    sign, variance = 1.0 if direction == LARGER else -1.0, variance or SeedVariance()
     difference = sign * float(np.mean([one.value for one in first]) - np.mean([one.value for one in second]))
     without = sign * (np.mean([one.without for one in first], axis=0) - np.mean([o.without for o in second], axis=0))
-    units, of_units, of_seeds = len(without), standard_error(without) ** 2, 2 * variance[0] / len(first)
+    units, error, each = len(without), standard_error(without), 2 / len(first)
     low = high = None
     if units >= FEWEST:
-        total = of_units + of_seeds
-        spread = of_units**2 / freedom_of(without) + (of_seeds**2 / variance[1] if variance[1] else 0.0)
-        freedom = total**2 / spread if spread > 0 else units - 1.0
-        half = float(student.ppf(0.975, freedom)) * math.sqrt(total)
+        half = _quantile(freedom_of(without)) * error
+        if variance.freedom:
+            shared = max(0.0, error**2 - each * variance.within)
+            of_seeds = _quantile(variance.freedom) ** 2 * each * variance.between
+            half = max(half, math.sqrt(_quantile(freedom_of(without)) ** 2 * shared + of_seeds))
         low, high = difference - half, difference + half
-    return Gain(difference, low, high, units, math.sqrt(of_units), math.sqrt(of_seeds), len(first))
+    return Gain(difference, low, high, units, error, math.sqrt(each * variance.of_seeds), len(first))
+
+
+def _quantile(freedom: float) -> float:
+    return float(student.ppf(0.975, freedom))
 
 
 def deciding_units(found: Gain, effect: float, power: float = POWER) -> int | None:
