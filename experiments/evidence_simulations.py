@@ -30,7 +30,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from automm.evaluate.evidence.learning import MOST, SHARES, fit_power_law, more_data
+from automm.evaluate.evidence.learning import MOST, fit_power_law, more_data, shares_of
 from automm.evaluate.evidence.rows import other_rows
 from automm.evaluate.evidence.worth import Scored, gain, scored, seed_variance, smallest_gain, worth
 from automm.tasks.registry import TASKS
@@ -125,12 +125,13 @@ def _pictures(rng: np.random.Generator, helpful: float) -> str:
 
 
 def curves(draws: int) -> Iterator[dict[str, Any]]:
-    shares, sizes = np.array(SHARES)[:, None], [1000 * share for share in SHARES]
+    measured = shares_of(UNITS)
+    shares, sizes = np.array(measured)[:, None], [1000 * share for share in measured]
     for flat in (False, True):
         rng, covered, verdicts = np.random.default_rng(3), {2.0: 0, MOST: 0}, Counter[str]()
         for _ in range(draws):
             exponent, factor = rng.uniform(0.2, 1.0), 0.0 if flat else -rng.uniform(0.02, 0.15)
-            scores = 0.7 + factor * shares**-exponent + rng.normal(0, 0.008, (len(SHARES), SEEDS))
+            scores = 0.7 + factor * shares**-exponent + rng.normal(0, 0.008, (len(measured), SEEDS))
             law = fit_power_law(sizes, scores, (0.0, 1.0), rng)
             assert law is not None
             for times in covered:

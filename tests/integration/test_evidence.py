@@ -14,6 +14,11 @@ pytestmark = pytest.mark.usefixtures("eager")
 SETTINGS = ("training.epochs=1", "budget.trials=1", "baselines=[concatenation]", "evaluation={folds: 2}")
 
 
+@pytest.fixture(autouse=True)
+def two_shares(monkeypatch):
+    monkeypatch.setattr("automm.search.evidence.learning_curve.shares_of", lambda units: (0.5, 1.0))
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """The names of the arms that were trained, in order."""

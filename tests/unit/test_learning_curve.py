@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from automm.evaluate.evidence.learning import MOST, SHARES, fit_power_law, more_data
+from automm.evaluate.evidence.learning import MOST, fit_power_law, more_data, shares_of
 from automm.evaluate.evidence.rows import other_rows, rows_of_share, unit_order
 from automm.evaluate.evidence.worth import HELPS, LESS, UNDECIDED
 from automm.tasks.registry import TASKS
 
 F1, MAE = TASKS["classification"].metrics["macro_f1"], TASKS["regression"].metrics["mae"]
+SHARES = shares_of(1000)
 SIZES = [125, 250, 500, 1000]
 RELATIVE = np.array(SHARES)[:, None]
 
@@ -30,6 +31,12 @@ def test_shares_are_whole_units_and_each_contains_the_smaller_ones():
         assert not set(units[rows]) & set(units[np.setdiff1d(train, rows)]), "a unit is split apart"
         before = set(rows.tolist())
     np.testing.assert_array_equal(chosen[-1], train)
+
+
+def test_shares_have_ten_units_each():
+    assert shares_of(80) == shares_of(1000) == (0.125, 0.25, 0.5, 1.0)
+    assert shares_of(40) == (0.25, 0.397, 0.63, 1.0)
+    assert (shares_of(20)[0], shares_of(19)) == (0.5, ())
 
 
 def test_one_unit_is_the_least():

@@ -12,14 +12,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from automm.evaluate.compare import FEWEST
 from automm.evaluate.evidence.worth import HELPS, LESS, UNDECIDED, amount, limit, number
 from automm.tasks.base import LARGER, Metric
 
-SHARES = (0.125, 0.25, 0.5, 1.0)  # of the training reviews
+SMALLEST, LARGEST_SMALLEST = 0.125, 0.5  # the smallest share of the training reviews, and what it may be at most
 MOST = 4.0  # times the training reviews
 EXPONENTS = np.linspace(0.05, 2.0, 40)
 DRAWS = 400
-FEWEST_SIZES, FEWEST_FREEDOM = 4, 2
+SIZES, FEWEST_FREEDOM = 4, 2
+
+
+def shares_of(units: int) -> tuple[float, ...]:
+    """Return the shares of the training reviews that a curve is measured at, ascending, each by the same factor.
+
+    The smallest is an eighth, or as much as has ten units; () if that is more than half.
+    """
+    smallest = max(SMALLEST, FEWEST / units)
+    return tuple(np.geomspace(smallest, 1.0, SIZES).round(3).tolist()) if smallest <= LARGEST_SMALLEST else ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def fit_power_law(
     scores = np.asarray(scores, np.float64)
     places, _ = np.nonzero(np.isfinite(scores))
     freedom = len(places) - 3
-    if len(np.unique(places)) < FEWEST_SIZES or freedom < FEWEST_FREEDOM:
+    if len(np.unique(places)) < SIZES or freedom < FEWEST_FREEDOM:
         return None
     relative = np.asarray(sizes, np.float64)[places] / max(sizes)
     values = scores[np.isfinite(scores)]

@@ -1,8 +1,7 @@
 """Section `learning_curve`: the scores of the recipe on shares of the training reviews, and what more would add.
 
 The curves are of the text alone, the pictures alone, and all modalities; each on the same judged rows. A share has
-whole units of reviews, and each share contains the smaller ones; with another seed the units are others. Shares with
-fewer than ten units are left out.
+whole units of reviews, and each share contains the smaller ones; with another seed the units are others.
 """
 
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from automm.errors import TrialError
-from automm.evaluate.compare import FEWEST
-from automm.evaluate.evidence.learning import MOST, SHARES, PowerLaw, fit_power_law, more_data
+from automm.evaluate.evidence.learning import MOST, PowerLaw, fit_power_law, more_data, shares_of
 from automm.evaluate.evidence.worth import smallest_gain
 from automm.search.evidence.ablation import Arm, folds_of_share
 from automm.search.evidence.stage import INCOMPLETE, Stage
@@ -33,9 +31,8 @@ def arms(stage: Stage, seed: int) -> list[tuple[str, float, Arm]]:
     """Return the arms of one seed, each with its curve and share; the largest shares first, which others share."""
     return [
         (curve, share, Arm(seed, lost=lost, share=share))
-        for share in sorted(SHARES, reverse=True)
+        for share in reversed(shares_of(_units(stage)))
         for curve, lost in lost_of_curves(stage).items()
-        if _units(stage, share) >= FEWEST
     ]
 
 
@@ -62,7 +59,7 @@ def learning_curve(stage: Stage) -> dict[str, Any]:
             scores.setdefault(key, []).append(setup.task.measure(setup.validation_targets, given))
         done = seed
     if not scores:
-        raise TrialError(f"the training reviews are fewer than {FEWEST} independent units")
+        raise TrialError(f"the training reviews are only {_units(stage)} independent units")
     shares = sorted({share for _, share in scores})
     found: dict[str, Any] = {
         "recipe": trainings.recipe.candidate.name,
@@ -127,7 +124,7 @@ def _reviews(stage: Stage, share: float) -> float:
     return float(np.mean([len(f.train) for seed in seeds for f in folds_of_share(setup, seed, share)]))
 
 
-def _units(stage: Stage, share: float) -> float:
-    """Return about how many units a share has, in the smallest fold."""
+def _units(stage: Stage) -> int:
+    """Return how many units the training rows of a fold are at least."""
     setup = stage.search.setup
-    return share * min(len(np.unique(setup.units[fold.train])) for fold in setup.folds)
+    return min(len(np.unique(setup.units[fold.train])) for fold in setup.folds)
