@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 # What is the same on both sides and only takes time: fine-tuning, and second seeds, which measure a spread.
-SETTINGS = ("budget.time=null", "tier2.finalists=0", "training.seeds=1")
+SETTINGS = ("budget.time=null", "tier2.finalists=0", "training.seeds=1", "evidence=0")
 LABELS = "label-"  # prefix of the predicted labels of a candidate
 MEMBER = "ensemble/"  # prefix of an ensemble's members in its hyperparameters
 ANSWERS = "answer-"  # prefix of the out-of-fold answers of a candidate

@@ -14,6 +14,7 @@ COLOURS = {"bad": (200, 40, 40), "fair": (120, 120, 120), "good": (40, 200, 40)}
 # Of an experiment file: everything small, but the same way as with real encoders.
 SMALL: dict[str, Any] = {
     "ensemble": False,
+    "evidence": 0,
     "tier2": {"finalists": 0},
     "evaluation": "holdout",  # a model a candidate, not five
     "budget": {"trials": 3, "time": "10m"},

@@ -12,12 +12,12 @@ import typer
 
 from automm import __version__
 
-from automm.cli import data, datasets, encoders, search, runs  # isort: skip  # each adds its commands, in the order that --help lists them
+from automm.cli import data, datasets, encoders, search, evidence, runs  # isort: skip  # each adds its commands, in the order that --help lists them
 from automm.cli.app import app
 from automm.cli.screen import escape_logs, say, show
 from automm.errors import EXIT_INTERNAL, EXIT_USAGE, AutommError
 
-__all__ = ["app", "data", "datasets", "encoders", "main", "runs", "search"]
+__all__ = ["app", "data", "datasets", "encoders", "evidence", "main", "runs", "search"]
 
 
 def main() -> None:

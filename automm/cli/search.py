@@ -154,6 +154,7 @@ def _search(
     import_tensorflow()
     from automm.cli import tables
     from automm.cli.progress import ConsoleLog, ConsoleReporter
+    from automm.evaluate.evidence.lines import five_lines
     from automm.evaluate.leaderboard import leaderboard
     from automm.search.run import run_search
     from automm.tracking.mlflow_server import tracking_uri as store
@@ -181,10 +182,13 @@ def _search(
         reporter.close()
         log.removeHandler(shown)
     tables.leaderboard_table(leaderboard(runs_dir, run=run), with_run=False)
-    for line in tables.verdict(run.read("result.json")):
+    result = run.read("result.json")
+    for line in tables.verdict(result):
         show(line)
     if experiment.subsample is not None:
         show(f"only {experiment.subsample:g} of the reviews were used: search all of them before you quote the figures")
+    for line in five_lines(result, f"automm evidence {run.name}{where_flags(runs_dir, None)}"):
+        show(line)
     flags = where_flags(runs_dir, tracking_uri)
     if tracker.pending or tracker.rejected:
         missing = tracker.pending + tracker.rejected

@@ -50,7 +50,7 @@ COLUMN_BASELINES = ("logistic_columns", "logistic_all")  # only if the manifest 
 ENCODER_BASELINES = ("logistic_all_encoders",)  # only with several encoders of texts or of pictures
 TREES = "trees"  # only if `baselines.trees` is set
 # A resumed run may change these keys; the content of its manifest is checked separately.
-CHANGEABLE = ("budget", "name", "manifest")
+CHANGEABLE = ("budget", "evidence", "name", "manifest")
 
 
 class Budget(Section):
@@ -193,6 +193,8 @@ class Experiment(Section):
     baselines: Baselines = Baselines()
     tier2: Tier2 = Tier2()
     ensemble: bool = True  # an ensemble of the best candidates is one more candidate
+    # The share of the time limit for what modalities and more reviews are worth; 0: only `automm evidence` computes it.
+    evidence: float = Field(0.15, ge=0, lt=1)
     _allow_code: bool = PrivateAttr(default=False)
 
     @field_validator("manifest")

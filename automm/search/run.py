@@ -25,6 +25,8 @@ from automm.search.autokeras.tune import tune
 from automm.search.baselines import finish_end_to_end, run_baselines
 from automm.search.cost.estimate import disk_warning, estimate
 from automm.search.cost.time_budget import Pace, Tail, check_encoding
+from automm.search.evidence.sections import SECTIONS
+from automm.search.evidence.stage import gather_in_budget
 from automm.search.features.encoding_time import EncodingTime
 from automm.search.finalists.fine_tune import fine_tune
 from automm.search.finalists.run_ensemble import run_ensemble
@@ -151,6 +153,8 @@ def _search_in_folder(
                 log.info("not varied, because %s: %s", reason, ", ".join(names))
             try:
                 summary = _run_stages(search, loaded, worker_options, spent)
+                spent.stage("evidence")
+                gather_in_budget(search, SECTIONS, spent.seconds())
             except KeyboardInterrupt:
                 search.recorder.record_interrupted()
                 status = "KILLED"

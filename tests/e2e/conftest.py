@@ -11,7 +11,7 @@ AUTOMM = Path(sys.executable).with_name("automm")
 TINY = (
     "encoders.text=tiny-bert", "encoders.image=tiny-cnn", "inputs.image_size=16", "inputs.max_images=2",
     "inputs.sequence_length=16", "training.epochs=1", "training.seeds=1", "evaluation={folds: 2}",
-    "tier2.finalists=0", "baselines=[majority, concatenation, packed_concatenation]",
+    "tier2.finalists=0", "baselines=[majority, concatenation, packed_concatenation]", "evidence=0",
 )  # fmt: skip
 SETTINGS = [word for setting in TINY for word in ("--set", setting)]
 

@@ -67,7 +67,7 @@ def test_its_run_is_read_and_exported_again(earlier):
 
 @pytest.mark.usefixtures("eager")
 def test_its_run_is_resumed(earlier, recorder, reporter):
-    experiment = load_experiment(earlier / "data" / "tiny.yaml", ["budget.trials=2"])
+    experiment = load_experiment(earlier / "data" / "tiny.yaml", ["budget.trials=2", "evidence=0"])
     before = Run(earlier / "runs" / "tiny" / "run").candidates()
     assert "treated" in Run(earlier / "runs" / "tiny" / "run").read("manifest.json")  # the key is `changes` now
     run = run_search(experiment, earlier / "runs", recorder, reporter, resume=Run(earlier / "runs" / "tiny" / "run"))
@@ -86,7 +86,14 @@ def test_its_run_is_resumed(earlier, recorder, reporter):
 def test_its_suffixes_are_fine_tuned_and_join_new_ones_in_an_ensemble(earlier, recorder, reporter):
     """Their inputs have short names without an encoder, as if the run had been interrupted before its second tier."""
     run = Run(earlier / "runs" / "tiny" / "run")
-    more = ["ensemble=true", "tier2.finalists=2", "tier2.epochs=1", "baselines.end_to_end=true", "training.seeds=1"]
+    more = [
+        "ensemble=true",
+        "tier2.finalists=2",
+        "tier2.epochs=1",
+        "baselines.end_to_end=true",
+        "training.seeds=1",
+        "evidence=0",
+    ]
     experiment = load_experiment(earlier / "data" / "tiny.yaml", more)
     (run.folder / "config.yaml").write_text(experiment.to_yaml())
     assert inputs_of(run, "trial-001") == {"text", "text_mask", "image", "image_mask"}
@@ -106,7 +113,7 @@ def test_its_run_is_resumed_with_candidates_that_read_words(earlier, recorder, r
     run = Run(earlier / "runs" / "tiny" / "run")
     assert "words" not in run.read("manifest.json")
     names = "baselines.include=[majority, logistic_both, concatenation, bag_of_words]"
-    experiment = load_experiment(earlier / "data" / "tiny.yaml", [names, "training.seeds=1"])
+    experiment = load_experiment(earlier / "data" / "tiny.yaml", [names, "training.seeds=1", "evidence=0"])
     (run.folder / "config.yaml").write_text(experiment.to_yaml())
     run_search(experiment, earlier / "runs", recorder, reporter, resume=run)
     export_candidate(run, "bag_of_words", earlier / "words", "keras")
@@ -147,7 +154,7 @@ def test_a_former_name_is_ranked_and_exported(with_bilinear):
 def test_a_former_name_is_not_trained_again(with_bilinear, recorder, reporter, asked_for):
     run = Run(with_bilinear / "runs" / "tiny" / "run")
     names = f"baselines.include=[majority, logistic_both, concatenation, {asked_for}]"
-    experiment = load_experiment(with_bilinear / "data" / "tiny.yaml", ["budget.trials=2", names])
+    experiment = load_experiment(with_bilinear / "data" / "tiny.yaml", ["budget.trials=2", "evidence=0", names])
     before = run.candidates()
     run_search(experiment, with_bilinear / "runs", recorder, reporter, resume=run)
     new = run.candidates()[len(before) :]

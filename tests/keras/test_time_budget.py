@@ -104,6 +104,21 @@ def test_the_time_after_the_trials_grows_with_what_is_to_be_done():
     assert tail(setup, 4).seconds(candidates, tuned=False) > alone + 4 * 4 * 10.0
 
 
+def test_time_is_kept_for_the_evidence_at_most_its_share():
+    def kept(**more):
+        setup = SimpleNamespace(experiment=experiment(**more), splits={"test": range(700)}, folds=("a fold",) * 5)
+        return tail(setup).seconds(heads, tuned=False)
+
+    heads = [Candidate("logistic_both", "baseline", COMPLETED, seconds=90.0)]
+    heads += [Candidate("trial-001", "trial", COMPLETED, seconds=10.0, history=[{"loss": 1.0}])]
+    none = kept(evidence=0)
+    assert kept() - none == pytest.approx(20 * 10.0), "twenty trainings of the best head"
+    assert kept(budget={"time": "10m"}) - none == pytest.approx(0.15 * 600)
+    assert kept(budget={"time": None}) == none
+    heads.pop()
+    assert kept() == kept(evidence=0)
+
+
 def bench(states_time):
     """A bench whose saved model reads no encoder."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])

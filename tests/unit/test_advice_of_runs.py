@@ -285,3 +285,17 @@ def test_a_line_of_a_later_version(here, monkeypatch):
     read = Run.candidate
     monkeypatch.setattr(Run, "candidate", staticmethod(lambda line: read(line.replace(b'"new": 1, ', b""))))
     assert [candidate.name for candidate in made.candidates()] == ["concatenation"]
+
+
+@advises("Finish it: automm search --resume {}{}")
+def test_evidence_of_a_search_without_a_result(here, searched):
+    found = create_run(here / "runs", "tiny", "0" * 64)
+    (found.folder / "config.yaml").write_text((here / "data" / "manifest.yaml").read_text())
+    code, said = run("evidence", found.name)
+    assert code == 5
+    hear(said, "Finish it: automm search --resume {}{}")
+    assert said.strip().endswith(f"Finish it: automm search --resume {found.name}")
+    config = load_experiment(here / "data" / "manifest.yaml").to_yaml()
+    (found.folder / "config.yaml").write_text(config)
+    assert run("search", "--resume", found.name, *TINY)[0] == 0
+    assert len(searched) == 1

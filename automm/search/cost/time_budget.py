@@ -34,6 +34,7 @@ TUNED_SECONDS = 10.0  # per fine-tuned model among the finalists: more weights t
 TUNED_ROW_SECONDS = 0.006  # per test review, fold and fine-tuned model, through its upper halves
 ENSEMBLE_SECONDS = 20.0  # to combine candidates, twice: for the ensemble and for the selection bias
 MOST_SLOWNESS = 20.0
+TRAININGS = 20  # of a head, as many as the evidence needs with two modalities (`search/evidence`)
 
 log = logging.getLogger("automm")
 
@@ -109,7 +110,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Tail:
-    """The expected seconds of what follows the trials: ensemble, test split, logged models, and the other folds.
+    """The expected seconds of what follows the trials: ensemble, test split, logged models, other folds, evidence.
 
     Attributes:
         slowness: returns the factor by which CPU seconds take longer (`Pace`).
@@ -136,7 +137,18 @@ class Tail:
         # Finalists, the recipe and a few members of an ensemble are trained again on each other fold.
         again = self.other_folds * sum(candidate.seconds for candidate in candidates[: 2 * FINALISTS])
         again += seeds * sum(candidate.seconds for candidate in candidates[:FINALISTS])
+        again += self._for_evidence(candidates)
         return self.slowness() * seconds + again
+
+    def _for_evidence(self, candidates: list[Candidate]) -> float:
+        """Return the seconds that the evidence will take: at most its share of the limit."""
+        experiment = self.setup.experiment
+        heads = [candidate.seconds for candidate in candidates if candidate.tier == 1 and candidate.history]
+        needed = TRAININGS * heads[0] if heads else 0.0
+        limit = experiment.budget.time
+        if not experiment.evidence or limit is None:
+            return 0.0
+        return min(experiment.evidence * limit, needed)
 
 
 def has_time_to_fine_tune(search: Search, first: str) -> bool:

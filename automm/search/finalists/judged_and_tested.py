@@ -1,6 +1,6 @@
-"""Write `judged.npz` and `test.npz`, and compute the sections `metrics` and `comparisons` of the evidence.
+"""Write `judged.npz` and `test.npz`, and compute the sections `metrics`, `comparisons` and `confidence` of the evidence.
 
-Both are computed here, where the answers for the test split are at hand: it is not read again.
+They are computed here, where the answers for the test split are at hand: it is not read again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,8 @@ import numpy as np
 
 from automm.evaluate.comparisons.baselines import against_baselines, spread_of_seeds
 from automm.evaluate.comparisons.paired import Scores
+from automm.evaluate.confidence.rows import Answered
+from automm.evaluate.confidence.section import confidence_of
 from automm.search.finalists.seeds import trainings_of
 from automm.search.session import Search
 from automm.tasks.base import Detailed
@@ -42,6 +44,19 @@ def packed_evidence(
         name: task.detailed(targets, found, decided[name], setup.labels, each_label=each[name])
         for name, found in answers.items()
     }
+    judged = search.run.predictions(best)
+    confidence: dict[str, Any] = {}
+    if judged is not None and len(judged) == len(setup.judged_rows):  # not of a candidate with a record of other folds
+        own = setup.judged_rows
+        confidence["confidence"] = asdict(
+            confidence_of(
+                task,
+                Answered(own.ids, own.targets, own.units, judged),
+                Answered(tested.ids, tested.targets, tested.units, answers[best], decided[best]),
+                averaged=len(setup.folds) > 1,
+                seed=setup.experiment.seed,
+            )
+        )
     scores = {name: Scores(answers[name], decided[name]) for name in answers}
     baselines = {c.name for c in search.candidates if c.kind == "baseline"} - {best}
     seeds = {name: kept for name, kept in trainings_of(search).items() if of_judged.keys() >= {*kept}}
@@ -63,6 +78,7 @@ def packed_evidence(
             ),
             "seeds": spread_of_seeds(of_judged, seeds),
         },
+        **confidence,
     }
 
 
