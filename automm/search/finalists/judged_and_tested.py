@@ -1,4 +1,4 @@
-"""Write `judged.npz` and `test.npz`, and compute the sections `metrics`, `comparisons` and `confidence` of the evidence.
+"""Write `judged.npz` and `test.npz`, and compute the sections `metrics`, `comparisons`, `confidence` of the evidence.
 
 They are computed here, where the answers for the test split are at hand: it is not read again.
 """
