@@ -248,7 +248,9 @@ def settings(tmp_path, **more):
 
 
 def test_the_share_of_the_budget(search, tmp_path, monkeypatch):
-    assert seconds_for_evidence(settings(tmp_path, budget={"time": "1h"}).experiment, 30.0) == 540.0
+    limited = settings(tmp_path, budget={"time": "1h"}, evidence=0.2).experiment
+    assert seconds_for_evidence(limited, 80.0) == pytest.approx(20.0), "a fifth of all seconds"
+    assert seconds_for_evidence(limited, 3000.0) == 720.0, "at most a fifth of the limit"
     unlimited = settings(tmp_path, budget={"time": None}, evidence=0.2)
     assert seconds_for_evidence(unlimited.experiment, 80.0) == pytest.approx(20.0), "a fifth of all seconds"
     given = []
@@ -256,9 +258,9 @@ def test_the_share_of_the_budget(search, tmp_path, monkeypatch):
         "automm.search.evidence.stage.gather_evidence", lambda search, sections, seconds: given.append(seconds)
     )
     search.setup = settings(tmp_path, budget={"time": "1h"})
-    gather_in_budget(search, [], 30.0)
+    gather_in_budget(search, [], 3400.0)
     search.budget.end = 0.0  # the finalists took longer than was kept
-    gather_in_budget(search, [], 30.0)
+    gather_in_budget(search, [], 3400.0)
     assert given == [540.0, 0.0]
 
 

@@ -58,13 +58,15 @@ class Section:
 
 
 def seconds_for_evidence(experiment: Experiment, spent: float) -> float:
-    """Return the seconds that the evidence may take: its share of the time limit; without one, of all seconds.
+    """Return the seconds that the evidence may take: its share of all seconds, at most of the time limit.
+
+    Of a short search in a long limit, the share of the limit would be longer than the search.
 
     Args:
         spent: the seconds of the search so far.
     """
     share, limit = experiment.evidence, experiment.budget.time
-    return share * limit if limit is not None else share / (1 - share) * spent
+    return min(share / (1 - share) * spent, math.inf if limit is None else share * limit)
 
 
 def gather_in_budget(search: Search, sections: Sequence[Section], spent: float) -> None:
