@@ -17,8 +17,8 @@ from automm.evaluate.confidence.rows import Answered
 from automm.evaluate.decision import tempered
 from automm.evaluate.ensembles import WithTemperature
 from automm.tasks.base import Task
+from automm.tasks.label_metrics import equal_mass_bins
 
-BINS, REVIEWS = 15, 20  # the most bins, and the fewest reviews of one
 SAMPLES, LEVEL = 499, 0.05
 TINY = 1e-12  # where every answer is right with confidence 1, nothing varies
 AT_ONCE = 4_000_000  # drawn answers in memory
@@ -93,7 +93,7 @@ def reliability(rows: Answered, rng: np.random.Generator) -> Reliability:
     Forecasting 22). Reviews of a unit are not independent: the level grows with the root of their design effect (Kish
     1965, Survey Sampling), the variance of the units' sums divided by that of independent reviews.
     """
-    bins = _bins(rows.confidence)
+    bins = places_of(equal_mass_bins(rows.confidence))  # without gaps
     counts = np.bincount(bins)
     sums = [np.bincount(bins, values) for values in (rows.confidence, rows.right)]
     error = float(np.abs(sums[1] - sums[0]).sum() / len(rows))
@@ -103,13 +103,6 @@ def reliability(rows: Answered, rng: np.random.Generator) -> Reliability:
         for count, confidence, right in zip(counts, *sums, strict=True)
     ]
     return Reliability(found, error, chance, None if chance is None else bool(error <= chance))
-
-
-def _bins(confidence: np.ndarray) -> np.ndarray:
-    """Return the bin of each review, (n,) int64, from 0 without gaps. Equal confidence is in one bin, in any order."""
-    count = min(BINS, max(1, len(confidence) // REVIEWS))
-    edges = np.quantile(confidence, np.arange(1, count) / count)
-    return places_of(np.searchsorted(edges, confidence, side="right"))
 
 
 def _chance(bins: np.ndarray, rows: Answered, rng: np.random.Generator) -> float | None:
