@@ -11,8 +11,8 @@ import automm
 
 ROOT = Path(automm.__file__).parent
 VERBS = (
-    "Add|Change|Check|Choose|Close|Complete|Convert|Copy|Correct|Create|Crop|Delete|Download|Drop|Empty|Exclude|Export|"
-    "Fetch|Flatten|Free|Give|Install|Join|Keep|Learn|Leave|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|"
+    "Add|Change|Check|Choose|Close|Compare|Complete|Convert|Copy|Correct|Create|Crop|Delete|Download|Drop|Empty|Exclude|"
+    "Export|Fetch|Flatten|Free|Give|Install|Join|Keep|Learn|Leave|List|Lower|Make|Map|Merge|Move|Name|Open|Order|Pass|Predict|"
     "Put|Raise|Reduce|Reinstall|Remove|Rename|Repair|Replace|Resume|Run|Save|Set|Shorten|Shrink|Solve|Split|Start|Train|"
     "Unpack|Update|Upgrade|Use|Wait|Write|To"
 )

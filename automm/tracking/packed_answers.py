@@ -78,7 +78,7 @@ class PackedAnswers:
                 found = {name: file[name] for name in file.files}
             rows, outputs = JudgedRows(*(found[name] for name in ROWS)), int(found["outputs"])
         except (ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} is damaged ({error}). Restore it, or resume the run to write it again") from error
+            raise DataError(f"{path} is damaged ({error}). Resume the run to write it again") from error
         dense = [name for name in found if name.startswith(DENSE)]
         answers = {name.removeprefix(DENSE): found[name].astype(np.float32) for name in dense}
         for name in (name.removeprefix(COLUMNS) for name in found if name.startswith(COLUMNS)):

@@ -223,7 +223,7 @@ def test_a_search_that_was_killed_after_it_read_the_test_split_has_read_it(searc
     from automm.search.finalists import test as finalists
 
     with monkeypatch.context() as patch:
-        patch.setattr(finalists, "_save_answers", interrupts)
+        patch.setattr(finalists, "packed_evidence", interrupts)
         with pytest.raises(KeyboardInterrupt):
             search(*BARE, resume=interrupted)
     assert interrupted.read("result.json") == {}

@@ -82,7 +82,7 @@ def test_an_absent_file_is_explained(run):
         PackedAnswers.read(run, TEST)
 
 
-@advises("Restore it, or resume the run to write it again")
+@advises("Resume the run to write it again")
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing"])
 def test_a_damaged_file_is_named(run, content):
     targets, answers = np.array([0, 1]), {"trial-001": np.eye(2, dtype=np.float32)}
@@ -91,6 +91,6 @@ def test_a_damaged_file_is_named(run, content):
     (run.folder / TEST).write_bytes(content)
     with pytest.raises(DataError, match=r"test\.npz is damaged") as caught:
         PackedAnswers.read(run, TEST)
-    hear(str(caught.value), "Restore it, or resume the run to write it again")
+    hear(str(caught.value), "Resume the run to write it again")
     (run.folder / TEST).write_bytes(whole)
     assert len(PackedAnswers.read(run, TEST).rows) == 2

@@ -259,7 +259,7 @@ SOURCES = sorted(Path(automm.__file__).parent.rglob("*.py"))
 PRINTING = {
     "print": {"cli/screen.py"},
     "sys.stdout": {"cli/tables.py", "cli/data.py"},
-    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/search.py", "cli/tables.py"},
+    "sys.stderr": {"cli/screen.py", "cli/data.py", "cli/evidence.py", "cli/search.py", "cli/tables.py"},
     "typer.confirm": {"cli/search.py"},
     "typer.echo": set(),
     "typer.secho": set(),
