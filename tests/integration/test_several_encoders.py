@@ -166,7 +166,9 @@ def test_a_model_reads_the_arrays_of_its_encoders_alone(run):
         assert not {tensor.name for tensor in suffix.inputs} & {"token_ids", "token_ids_2", "images", "images_2"}
 
 
-def test_a_resumed_search_encodes_nothing_and_goes_on(run, tiny, recorder, reporter, tmp_path, monkeypatch):
+def test_a_resumed_search_goes_on_and_encodes_nothing(
+    run, tiny, recorder, reporter, tmp_path, trials_only, monkeypatch
+):
     import shutil
 
     from automm.search.run import run_search
@@ -176,7 +178,6 @@ def test_a_resumed_search_encodes_nothing_and_goes_on(run, tiny, recorder, repor
     copy = Run(tmp_path / "runs" / "tiny" / "again")
     shutil.copytree(run.folder, copy.folder)
     before = copy.candidates()
-    monkeypatch.setattr("automm.search.run.evaluate_finalists", lambda *of_the_search: {})
     more = [*SEVERAL, "budget.trials=5", "ensemble=true"]
     resumed = run_search(tiny(*more), tmp_path / "runs", recorder, reporter, resume=copy)
     assert resumed.candidates()[len(before)].name == "trial-005"
