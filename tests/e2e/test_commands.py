@@ -201,7 +201,7 @@ class TestExitCodes:
             assert time.monotonic() < deadline
             assert process.poll() is None, process.communicate()
             time.sleep(0.1)
-        time.sleep(4)  # the first trial trains, and would for hours
+        time.sleep(12)  # the first trial is traced and trains, and would for hours
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
         assert process.returncode == 130, said
